@@ -1,0 +1,116 @@
+//! The vocabulary of pointwise mathematics, and the one table in which derivatives are stated.
+//!
+//! A rule such as `tanh(x) = y, d: [1.0 - y * y]` is ordinary mathematics over the trait [`Elementary`]. Five worlds
+//! implement the trait and read the same text, each in its own way:
+//!
+//! | world | reads a rule as | used by |
+//! |---|---|---|
+//! | [`Lane`] | a number | forward and backward kernels |
+//! | [`Dual`] | a number with `N` derivatives | gradients of [`fused!`](crate::fused) functions |
+//! | [`Var`](crate::Var) | nodes of the graph | gradients of gradients, to any order |
+//! | [`Formula`] | text | explanations |
+//! | [`Branch`] | the side of each kink that was taken | the gradient checker |
+
+mod branch;
+mod dual;
+mod formula;
+mod lane;
+mod numeric;
+pub(crate) mod table;
+
+use std::{fmt::Debug, ops};
+
+pub use branch::{Branch, Side, sides};
+pub use dual::{Dual, Slope};
+pub(crate) use dual::IntoSlope;
+pub use formula::{Derivation, Formula, Scratch, derivation};
+pub use lane::Lane;
+pub(crate) use numeric::Numeric;
+pub use table::*;
+
+/// A function of `N` numbers, applied to tensors element by element.
+///
+/// The rows of the [table of derivatives](self) implement it, and [`fused!`](crate::fused) implements it for a formula of yours.
+/// Only `value` has to be given: without a stated gradient, the engine derives one by evaluating the formula on [`Dual`] numbers.
+pub trait Function<const N: usize>: Debug + Copy + Send + Sync + 'static {
+    /// The name of the operation in errors and explanations.
+    const NAME: &'static str;
+    /// The names of the operands in explanations.
+    const OPERANDS: [&'static str; N];
+
+    /// y = f(x₀, …).
+    fn value<S: Elementary>(&self, x: [X<S>; N]) -> X<S>;
+
+    /// ∂y/∂x₀, …, in terms of the operands and the already computed value.
+    #[inline(always)]
+    fn slopes<S: Elementary>(&self, x: [X<S>; N], _y: X<S>) -> [Slope<S>; N] {
+        self.value(Dual::seeded(x)).0.d
+    }
+
+    /// Gives `see` every quantity whose sign decides which branch of the function is taken.
+    #[inline(always)]
+    fn switches<S: Elementary>(&self, _x: [X<S>; N], _see: &mut dyn FnMut(S)) {}
+}
+
+/// A quantity in a rule: `S` with the operators, so that literals may stand on either side, as in `1.0 - y * y`.
+///
+/// All the functions of the [table](self) are methods. Constants are written as `f64`; `x.lit(c)` makes one where a method needs
+/// an operand rather than a number.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+pub struct X<S>(pub S);
+
+impl<S: Elementary> X<S> {
+    /// The constant `c`, in the world of `self`.
+    #[inline(always)]
+    #[must_use]
+    #[track_caller]
+    pub fn lit(self, c: f64) -> Self {
+        X(self.0.lit(c))
+    }
+}
+
+macro_rules! operators {
+    ($($Trait:ident $name:ident $with_literal:ident |$x:ident, $c:ident| $literal_first:expr;)*) => { $(
+        impl<S: Elementary> ops::$Trait for X<S> {
+            type Output = Self;
+            #[inline(always)]
+            #[track_caller]
+            fn $name(self, other: Self) -> Self {
+                X(self.0.$name(other.0))
+            }
+        }
+        impl<S: Elementary> ops::$Trait<f64> for X<S> {
+            type Output = Self;
+            #[inline(always)]
+            #[track_caller]
+            fn $name(self, $c: f64) -> Self {
+                X(self.0.$with_literal($c))
+            }
+        }
+        impl<S: Elementary> ops::$Trait<X<S>> for f64 {
+            type Output = X<S>;
+            #[inline(always)]
+            #[track_caller]
+            fn $name(self, $x: X<S>) -> X<S> {
+                let ($x, $c) = ($x.0, self);
+                X($literal_first)
+            }
+        }
+    )* };
+}
+operators! {
+    Add add add_lit |x, c| x.add_lit(c);
+    Sub sub sub_lit |x, c| x.rsub_lit(c);
+    Mul mul mul_lit |x, c| x.mul_lit(c);
+    Div div div_lit |x, c| x.rdiv_lit(c);
+}
+
+impl<S: Elementary> ops::Neg for X<S> {
+    type Output = Self;
+    #[inline(always)]
+    #[track_caller]
+    fn neg(self) -> Self {
+        X(self.0.neg())
+    }
+}

@@ -1,0 +1,142 @@
+//! The world of numbers with derivatives: a formula evaluated on duals gives its gradient in one pass.
+
+use super::{Elementary, Function, X, table::{self, table}};
+
+/// A derivative: a constant known from the text of a rule, or a computed quantity.
+///
+/// Constants are structural. A zero is never multiplied, so an operand that does not depend on a variable contributes nothing to its
+/// derivative, were the slope infinite; a one costs no multiplication and, on the graph, no node.
+#[derive(Debug, Clone, Copy)]
+pub enum Slope<S> {
+    /// A number that stands in the rule.
+    Const(f64),
+    /// A number that depends on the operands.
+    Of(S),
+}
+use Slope::{Const, Of};
+
+impl<S: Elementary> Slope<S> {
+    /// The product of the chain rule: 0 if a factor is 0.
+    #[inline(always)]
+    #[must_use]
+    #[track_caller]
+    pub fn times(self, other: Slope<S>) -> Slope<S> {
+        match (self, other) {
+            (Const(a), Const(b)) => Const(a * b),
+            (Const(c), Of(s)) | (Of(s), Const(c)) => {
+                if c == 0.0 {
+                    Const(0.0)
+                } else if c == 1.0 {
+                    Of(s)
+                } else if c == -1.0 {
+                    Of(s.neg())
+                } else {
+                    Of(s.mul_lit(c))
+                }
+            }
+            (Of(a), Of(b)) => Of(a.masked_mul(b)),
+        }
+    }
+
+    /// The sum over paths.
+    #[inline(always)]
+    #[must_use]
+    #[track_caller]
+    pub fn plus(self, other: Slope<S>) -> Slope<S> {
+        match (self, other) {
+            (Const(a), Const(b)) => Const(a + b),
+            (Const(c), Of(s)) | (Of(s), Const(c)) => {
+                if c == 0.0 {
+                    Of(s)
+                } else {
+                    Of(s.add_lit(c))
+                }
+            }
+            (Of(a), Of(b)) => Of(a.add(b)),
+        }
+    }
+
+    /// The slope as a quantity of the world of `like`.
+    #[inline(always)]
+    #[track_caller]
+    pub fn or_lit(self, like: S) -> S {
+        match self {
+            Const(c) => like.lit(c),
+            Of(s) => s,
+        }
+    }
+}
+
+/// What may stand as a derivative in a row of the table: a literal, which is structural, or a quantity.
+pub trait IntoSlope<S> {
+    /// The derivative.
+    fn into_slope(self) -> Slope<S>;
+}
+impl<S> IntoSlope<S> for f64 {
+    #[inline(always)]
+    fn into_slope(self) -> Slope<S> {
+        Const(self)
+    }
+}
+impl<S> IntoSlope<S> for X<S> {
+    #[inline(always)]
+    fn into_slope(self) -> Slope<S> {
+        Of(self.0)
+    }
+}
+
+/// A number together with its derivatives by `N` variables.
+///
+/// ```
+/// use autograd::elementary::{Dual, Lane, Slope, X};
+/// let [x, y] = Dual::seeded([X(Lane::<f64, false>(3.0)), X(Lane(5.0))]);
+/// let z = (x * y + 2.0 * x).0;
+/// assert_eq!(z.v.0, 21.0);
+/// assert!(matches!(z.d, [Slope::Of(Lane(7.0)), Slope::Of(Lane(3.0))]));
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Dual<S, const N: usize> {
+    /// The value.
+    pub v: S,
+    /// The derivatives.
+    pub d: [Slope<S>; N],
+}
+
+impl<S: Elementary, const N: usize> Dual<S, N> {
+    /// The variables themselves: each has derivative 1 by itself and 0 by the others.
+    #[inline(always)]
+    #[must_use]
+    pub fn seeded(x: [X<S>; N]) -> [X<Self>; N] {
+        std::array::from_fn(|i| X(Dual { v: x[i].0, d: std::array::from_fn(|j| Const(f64::from(u8::from(i == j)))) }))
+    }
+}
+
+macro_rules! duals {
+    ($( $(#[$doc:meta])* $kind:ident $Name:ident: $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) = $y:ident,
+        value: $value:tt, d: [$($d:expr),+], kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
+        impl<S: Elementary, const N: usize> Elementary for Dual<S, N> {
+            #[inline(always)]
+            #[track_caller]
+            fn lit(self, c: f64) -> Self {
+                Dual { v: self.v.lit(c), d: [const { Const(0.0) }; N] }
+            }
+            $(
+                #[inline(always)]
+                #[track_caller]
+                fn $name(self $(, $x: Self)* $($(, $p: $t)+)?) -> Self {
+                    let $y = self.v.$name($($x.v,)* $($($p),+)?);
+                    let slopes = table::$Name { $($($p),+)? }.slopes([X(self.v) $(, X($x.v))*], X($y));
+                    let operands = [self.d $(, $x.d)*];
+                    Dual { v: $y, d: std::array::from_fn(|i| {
+                        let mut sum = Const(0.0);
+                        for (k, d) in operands.iter().enumerate() {
+                            sum = sum.plus(slopes[k].times(d[i]));
+                        }
+                        sum
+                    }) }
+                }
+            )*
+        }
+    };
+}
+table!(duals);

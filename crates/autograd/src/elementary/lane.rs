@@ -1,0 +1,40 @@
+//! The world of numbers: one element of a tensor on its way through a kernel.
+
+use super::{Elementary, Numeric, X, table::table};
+use crate::real::Real;
+
+/// One number of a kernel.
+///
+/// `FMA` says whether the instruction set that the kernel was compiled for has a fused multiply-add. The dispatcher of the
+/// kernels sets it; a multiply-add in software would cost forty times as much.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[repr(transparent)]
+pub struct Lane<T, const FMA: bool>(pub T);
+
+macro_rules! lanes {
+    ($( $(#[$doc:meta])* $kind:ident $Name:ident: $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) = $y:ident,
+        value: $value:tt, d: [$($d:expr),+], kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
+        impl<T: Real, const FMA: bool> Elementary for Lane<T, FMA> {
+            #[inline(always)]
+            fn lit(self, c: f64) -> Self {
+                Lane(T::of(c))
+            }
+            $(
+                #[inline(always)]
+                fn $name(self $(, $x: Self)* $($(, $p: $t)+)?) -> Self {
+                    lanes!(@value $value $name self ($x0 $(, $x)*) ($($($p),+)?))
+                }
+            )*
+        }
+    };
+    (@value native $name:ident $this:ident ($x0:ident $(, $x:ident)*) ($($p:ident),*)) => {
+        Lane(<T as Numeric>::$name::<FMA>($this.0 $(, $x.0)* $(, $p)*))
+    };
+    (@value $formula:tt $name:ident $this:ident ($x0:ident $(, $x:ident)*) ($($p:ident),*)) => {{
+        let $x0 = X($this);
+        $(let $x = X($x);)*
+        $formula.0
+    }};
+}
+use std::f64::consts::FRAC_1_SQRT_2;
+table!(lanes);

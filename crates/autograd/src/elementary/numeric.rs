@@ -1,0 +1,295 @@
+//! Numeric kernels of the elementary functions, for f32 and f64, without branches so that loops over them vectorise.
+//!
+//! exp, expm1, ln and ln_1p follow the argument reductions of FreeBSD's msun (W. Cody and W. Waite; P. Tang): split off a power of two,
+//! then a short polynomial. tanh, sigmoid and softplus are built on them in forms that lose nothing at either end. Powers, sine, cosine,
+//! tangent and the error function call a libm one element at a time.
+
+/// The functions of the table that are computed natively. `FMA` allows fused multiply-adds.
+#[allow(missing_docs)]
+pub trait Numeric: Copy {
+    fn neg<const FMA: bool>(self) -> Self;
+    fn add<const FMA: bool>(self, b: Self) -> Self;
+    fn sub<const FMA: bool>(self, b: Self) -> Self;
+    fn mul<const FMA: bool>(self, b: Self) -> Self;
+    fn div<const FMA: bool>(self, b: Self) -> Self;
+    fn add_lit<const FMA: bool>(self, c: f64) -> Self;
+    fn sub_lit<const FMA: bool>(self, c: f64) -> Self;
+    fn rsub_lit<const FMA: bool>(self, c: f64) -> Self;
+    fn mul_lit<const FMA: bool>(self, c: f64) -> Self;
+    fn div_lit<const FMA: bool>(self, c: f64) -> Self;
+    fn rdiv_lit<const FMA: bool>(self, c: f64) -> Self;
+    fn masked_mul<const FMA: bool>(self, b: Self) -> Self;
+    fn abs<const FMA: bool>(self) -> Self;
+    fn sign<const FMA: bool>(self) -> Self;
+    fn step<const FMA: bool>(self) -> Self;
+    fn square<const FMA: bool>(self) -> Self;
+    fn recip<const FMA: bool>(self) -> Self;
+    fn sqrt<const FMA: bool>(self) -> Self;
+    fn powi<const FMA: bool>(self, n: i32) -> Self;
+    fn powf<const FMA: bool>(self, c: f64) -> Self;
+    fn pow<const FMA: bool>(self, b: Self) -> Self;
+    fn exp<const FMA: bool>(self) -> Self;
+    fn expm1<const FMA: bool>(self) -> Self;
+    fn ln<const FMA: bool>(self) -> Self;
+    fn ln_1p<const FMA: bool>(self) -> Self;
+    fn sin<const FMA: bool>(self) -> Self;
+    fn cos<const FMA: bool>(self) -> Self;
+    fn tan<const FMA: bool>(self) -> Self;
+    fn tanh<const FMA: bool>(self) -> Self;
+    fn sigmoid<const FMA: bool>(self) -> Self;
+    fn softplus<const FMA: bool>(self) -> Self;
+    fn erf<const FMA: bool>(self) -> Self;
+    fn erfc<const FMA: bool>(self) -> Self;
+    fn relu<const FMA: bool>(self) -> Self;
+    fn leaky_relu<const FMA: bool>(self, slope: f64) -> Self;
+    fn elu<const FMA: bool>(self, alpha: f64) -> Self;
+    fn clamp<const FMA: bool>(self, low: f64, high: f64) -> Self;
+    fn max<const FMA: bool>(self, b: Self) -> Self;
+    fn min<const FMA: bool>(self, b: Self) -> Self;
+    fn gt<const FMA: bool>(self, b: Self) -> Self;
+    fn ge<const FMA: bool>(self, b: Self) -> Self;
+    fn lt<const FMA: bool>(self, b: Self) -> Self;
+    fn le<const FMA: bool>(self, b: Self) -> Self;
+    fn eq<const FMA: bool>(self, b: Self) -> Self;
+    fn ne<const FMA: bool>(self, b: Self) -> Self;
+    fn select<const FMA: bool>(self, a: Self, b: Self) -> Self;
+}
+
+macro_rules! numeric {
+    ($t:ident, $bits:ident, mantissa: $mantissa:literal, bias: $bias:literal,
+     ln2: ($ln2_hi:expr, $ln2_lo:expr), exp: ($lowest:expr, $highest:expr), exp_poly: $exp_poly:expr,
+     ln_even: $ln_even:expr, ln_odd: $ln_odd:expr, subnormal: ($scale:expr, $shift:expr), erf: $erf:path, erfc: $erfc:path) => {
+        impl Numeric for $t {
+            #[inline(always)] fn neg<const FMA: bool>(self) -> Self { -self }
+            #[inline(always)] fn add<const FMA: bool>(self, b: Self) -> Self { self + b }
+            #[inline(always)] fn sub<const FMA: bool>(self, b: Self) -> Self { self - b }
+            #[inline(always)] fn mul<const FMA: bool>(self, b: Self) -> Self { self * b }
+            #[inline(always)] fn div<const FMA: bool>(self, b: Self) -> Self { self / b }
+            #[inline(always)] fn add_lit<const FMA: bool>(self, c: f64) -> Self { self + c as $t }
+            #[inline(always)] fn sub_lit<const FMA: bool>(self, c: f64) -> Self { self - c as $t }
+            #[inline(always)] fn rsub_lit<const FMA: bool>(self, c: f64) -> Self { c as $t - self }
+            #[inline(always)] fn mul_lit<const FMA: bool>(self, c: f64) -> Self { self * c as $t }
+            #[inline(always)] fn div_lit<const FMA: bool>(self, c: f64) -> Self { self / c as $t }
+            #[inline(always)] fn rdiv_lit<const FMA: bool>(self, c: f64) -> Self { c as $t / self }
+            #[inline(always)]
+            fn masked_mul<const FMA: bool>(self, b: Self) -> Self {
+                let product = self * b;
+                if (self == 0.0) | (b == 0.0) { 0.0 } else { product }
+            }
+            #[inline(always)] fn abs<const FMA: bool>(self) -> Self { $t::abs(self) }
+            #[inline(always)]
+            fn sign<const FMA: bool>(self) -> Self {
+                if self > 0.0 { 1.0 } else if self < 0.0 { -1.0 } else { self * 0.0 }
+            }
+            #[inline(always)]
+            fn step<const FMA: bool>(self) -> Self {
+                if self > 0.0 { 1.0 } else if self <= 0.0 { 0.0 } else { self }
+            }
+            #[inline(always)] fn square<const FMA: bool>(self) -> Self { self * self }
+            #[inline(always)] fn recip<const FMA: bool>(self) -> Self { 1.0 / self }
+            #[inline(always)] fn sqrt<const FMA: bool>(self) -> Self { $t::sqrt(self) }
+            #[inline(always)]
+            fn powi<const FMA: bool>(self, n: i32) -> Self {
+                match n {
+                    0 => 1.0,
+                    1 => self,
+                    2 => self * self,
+                    3 => self * self * self,
+                    -1 => 1.0 / self,
+                    _ => $t::powi(self, n),
+                }
+            }
+            #[inline(always)] fn powf<const FMA: bool>(self, c: f64) -> Self { $t::powf(self, c as $t) }
+            #[inline(always)] fn pow<const FMA: bool>(self, b: Self) -> Self { $t::powf(self, b) }
+
+            #[inline(always)]
+            fn exp<const FMA: bool>(self) -> Self {
+                let (n, q) = $t::split_exp::<FMA>(self);
+                // The power of two is applied in two halves: neither over- nor underflows before the result does.
+                let half = $t::round_to_integer(n * 0.5);
+                (1.0 + q) * $t::exp2_integer(half) * $t::exp2_integer(n - half)
+            }
+            #[inline(always)]
+            fn expm1<const FMA: bool>(self) -> Self {
+                let (n, q) = $t::split_exp::<FMA>(self);
+                let half = $t::round_to_integer(n * 0.5);
+                let (a, b) = ($t::exp2_integer(half), $t::exp2_integer(n - half));
+                // 2ⁿ(1 + q) − 1, with 2ⁿ − 1 exact where q matters.
+                let small = $t::fma::<FMA>(q * a, b, a * b - 1.0);
+                let large = (1.0 + q) * a * b;
+                if self > ($mantissa as $t) { large } else if self == 0.0 { self } else { small }
+            }
+            #[inline(always)]
+            fn ln<const FMA: bool>(self) -> Self {
+                let (f, k) = $t::split_ln(self);
+                let s = f / (2.0 + f);
+                let z = s * s;
+                let w = z * z;
+                let odd = z * $t::horner::<FMA>(w, &$ln_odd);
+                let even = w * $t::horner::<FMA>(w, &$ln_even);
+                let half_square = 0.5 * f * f;
+                let finite = s * (half_square + odd + even) + k * $ln2_lo - half_square + f + k * $ln2_hi;
+                if self > 0.0 {
+                    if self == $t::INFINITY { self } else { finite }
+                } else if self == 0.0 {
+                    $t::NEG_INFINITY
+                } else {
+                    $t::NAN
+                }
+            }
+            #[inline(always)]
+            fn ln_1p<const FMA: bool>(self) -> Self {
+                let u = 1.0 + self;
+                // What the sum 1 + x lost is put back to first order.
+                let lost = (self - (u - 1.0)) / u;
+                let ln = u.ln_lane::<FMA>();
+                if (u == 0.0) | (u == $t::INFINITY) { ln } else { ln + lost }
+            }
+            #[inline(always)] fn sin<const FMA: bool>(self) -> Self { $t::sin(self) }
+            #[inline(always)] fn cos<const FMA: bool>(self) -> Self { $t::cos(self) }
+            #[inline(always)] fn tan<const FMA: bool>(self) -> Self { $t::tan(self) }
+            #[inline(always)]
+            fn tanh<const FMA: bool>(self) -> Self {
+                let e = Numeric::expm1::<FMA>(-2.0 * $t::abs(self));
+                (-e / (2.0 + e)).copysign(self)
+            }
+            #[inline(always)]
+            fn sigmoid<const FMA: bool>(self) -> Self {
+                let e = Numeric::exp::<FMA>(-$t::abs(self));
+                (if self < 0.0 { e } else { 1.0 }) / (1.0 + e)
+            }
+            #[inline(always)]
+            fn softplus<const FMA: bool>(self) -> Self {
+                let e = Numeric::exp::<FMA>(-$t::abs(self));
+                (if self > 0.0 { self } else { 0.0 }) + Numeric::ln_1p::<FMA>(e)
+            }
+            #[inline(always)] fn erf<const FMA: bool>(self) -> Self { $erf(self) }
+            #[inline(always)] fn erfc<const FMA: bool>(self) -> Self { $erfc(self) }
+            #[inline(always)]
+            fn relu<const FMA: bool>(self) -> Self {
+                if self <= 0.0 { 0.0 } else { self }
+            }
+            #[inline(always)]
+            fn leaky_relu<const FMA: bool>(self, slope: f64) -> Self {
+                if self > 0.0 { self } else { self * slope as $t }
+            }
+            #[inline(always)]
+            fn elu<const FMA: bool>(self, alpha: f64) -> Self {
+                let negative = Numeric::expm1::<FMA>(self) * alpha as $t;
+                if self > 0.0 { self } else { negative }
+            }
+            #[inline(always)]
+            fn clamp<const FMA: bool>(self, low: f64, high: f64) -> Self {
+                let (low, high) = (low as $t, high as $t);
+                if self < low { low } else if self > high { high } else { self }
+            }
+            #[inline(always)]
+            fn max<const FMA: bool>(self, b: Self) -> Self {
+                if (self >= b) | self.is_nan() { self } else { b }
+            }
+            #[inline(always)]
+            fn min<const FMA: bool>(self, b: Self) -> Self {
+                if (self <= b) | self.is_nan() { self } else { b }
+            }
+            #[inline(always)] fn gt<const FMA: bool>(self, b: Self) -> Self { if self > b { 1.0 } else { 0.0 } }
+            #[inline(always)] fn ge<const FMA: bool>(self, b: Self) -> Self { if self >= b { 1.0 } else { 0.0 } }
+            #[inline(always)] fn lt<const FMA: bool>(self, b: Self) -> Self { if self < b { 1.0 } else { 0.0 } }
+            #[inline(always)] fn le<const FMA: bool>(self, b: Self) -> Self { if self <= b { 1.0 } else { 0.0 } }
+            #[inline(always)] fn eq<const FMA: bool>(self, b: Self) -> Self { if self == b { 1.0 } else { 0.0 } }
+            #[inline(always)] fn ne<const FMA: bool>(self, b: Self) -> Self { if self != b { 1.0 } else { 0.0 } }
+            #[inline(always)]
+            fn select<const FMA: bool>(self, a: Self, b: Self) -> Self {
+                let chosen = if self == 0.0 { b } else { a };
+                if self.is_nan() { self } else { chosen }
+            }
+        }
+
+        impl Steps for $t {
+            type Bits = $bits;
+
+            #[inline(always)]
+            fn fma<const FMA: bool>(a: Self, b: Self, c: Self) -> Self {
+                if FMA { a.mul_add(b, c) } else { a * b + c }
+            }
+            #[inline(always)]
+            fn horner<const FMA: bool>(x: Self, coefficients: &[Self]) -> Self {
+                let mut sum = 0.0;
+                for &c in coefficients.iter().rev() {
+                    sum = $t::fma::<FMA>(sum, x, c);
+                }
+                sum
+            }
+            /// The nearest integer of a number of moderate size, by adding and taking away 1.5·2^mantissa.
+            #[inline(always)]
+            fn round_to_integer(x: Self) -> Self {
+                const MAGIC: $t = 1.5 * ((1 as $bits) << $mantissa) as $t;
+                (x + MAGIC) - MAGIC
+            }
+            /// 2ᵏ for an integer k in the range of normal numbers: the exponent field is written directly.
+            #[inline(always)]
+            fn exp2_integer(k: Self) -> Self {
+                const MAGIC: $t = 1.5 * ((1 as $bits) << $mantissa) as $t + $bias;
+                $t::from_bits((k + MAGIC).to_bits() << $mantissa)
+            }
+            /// x = n·ln 2 + r with |r| ≤ ln 2 / 2, as n and e^r − 1.
+            #[inline(always)]
+            fn split_exp<const FMA: bool>(x: Self) -> (Self, Self) {
+                // Written so that NaN stays.
+                let x = if x < $lowest { $lowest } else { x };
+                let x = if x > $highest { $highest } else { x };
+                let n = $t::round_to_integer(x * std::$t::consts::LOG2_E);
+                let r = $t::fma::<FMA>(n, -$ln2_hi, x);
+                let r = $t::fma::<FMA>(n, -$ln2_lo, r);
+                (n, $t::fma::<FMA>(r * r, $t::horner::<FMA>(r, &$exp_poly), r))
+            }
+            /// x = 2ᵏ(1 + f) with 1 + f between √½ and √2, as f and k.
+            #[inline(always)]
+            fn split_ln(x: Self) -> (Self, Self) {
+                const SQRT_HALF: $bits = std::$t::consts::FRAC_1_SQRT_2.to_bits();
+                const ONE: $bits = (1.0 as $t).to_bits();
+                const INTEGER: $t = ((1 as $bits) << $mantissa) as $t;
+                let subnormal = x < $t::MIN_POSITIVE;
+                let x = if subnormal { x * $scale } else { x };
+                let shifted = x.to_bits().wrapping_sub(SQRT_HALF).wrapping_add(ONE);
+                // The exponent field becomes a number by standing in the mantissa of 2^mantissa.
+                let k = $t::from_bits((shifted >> $mantissa) | INTEGER.to_bits()) - (INTEGER + $bias);
+                let k = if subnormal { k - $shift } else { k };
+                let f = $t::from_bits((shifted & (((1 as $bits) << $mantissa) - 1)).wrapping_add(SQRT_HALF)) - 1.0;
+                (f, k)
+            }
+            #[inline(always)]
+            fn ln_lane<const FMA: bool>(self) -> Self {
+                Numeric::ln::<FMA>(self)
+            }
+        }
+    };
+}
+
+/// Steps shared by the kernels above.
+trait Steps: Copy {
+    type Bits;
+    fn fma<const FMA: bool>(a: Self, b: Self, c: Self) -> Self;
+    fn horner<const FMA: bool>(x: Self, coefficients: &[Self]) -> Self;
+    fn round_to_integer(x: Self) -> Self;
+    fn exp2_integer(k: Self) -> Self;
+    fn split_exp<const FMA: bool>(x: Self) -> (Self, Self);
+    fn split_ln(x: Self) -> (Self, Self);
+    fn ln_lane<const FMA: bool>(self) -> Self;
+}
+
+numeric!(f64, u64, mantissa: 52, bias: 1023.0,
+    ln2: (6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10),
+    exp: (-746.0, 710.0),
+    // 1/k! for k = 2, 3, …: the first term left out is below 4e-18 of the result.
+    exp_poly: [1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0, 1.0 / 40320.0, 1.0 / 362_880.0,
+        1.0 / 3_628_800.0, 1.0 / 39_916_800.0, 1.0 / 479_001_600.0, 1.0 / 6_227_020_800.0],
+    ln_even: [3.999_999_999_940_942e-1, 2.222_219_843_214_978_4e-1, 1.531_383_769_920_937_3e-1],
+    ln_odd: [6.666_666_666_666_735e-1, 2.857_142_874_366_239e-1, 1.818_357_216_161_805e-1, 1.479_819_860_511_658_6e-1],
+    subnormal: (18_014_398_509_481_984.0, 54.0), erf: libm::erf, erfc: libm::erfc);
+numeric!(f32, u32, mantissa: 23, bias: 127.0,
+    ln2: (6.931_457_5e-1, 1.428_606_8e-6),
+    exp: (-105.0, 89.0),
+    exp_poly: [1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0],
+    ln_even: [4.000_097_2e-1, 2.427_907_9e-1],
+    ln_odd: [6.666_666_3e-1, 2.849_878_7e-1],
+    subnormal: (33_554_432.0, 25.0), erf: libm::erff, erfc: libm::erfcf);

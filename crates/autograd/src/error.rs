@@ -1,0 +1,317 @@
+//! Errors: what was wrong, in which operation, with which shapes, where in the source, and what would fit.
+
+use std::{fmt, panic::Location, sync::Arc};
+
+use crate::shape::{MAX_RANK, Shape};
+
+/// Why an operation, a constructor or a gradient could not be done.
+///
+/// An operation on [`Var`](crate::Var) never panics and never returns one of these at once: the error stands on the tape in
+/// place of the value, later operations pass the *first* one on, and whoever asks for a value or a gradient receives it.
+/// Cloning is cheap.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    op: Option<&'static str>,
+    shapes: Vec<Shape>,
+    at: Option<&'static Location<'static>>,
+}
+
+/// What was wrong. The message of each says what would have fitted.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Two shapes cannot be stretched to a common one.
+    #[error("{}", broadcast_message(left, right))]
+    Broadcast {
+        /// Shape of the left operand.
+        left: Shape,
+        /// Shape of the right operand.
+        right: Shape,
+    },
+    /// The inner lengths of a matrix product differ.
+    #[error("the inner lengths of a matrix product must be equal, here {left} and {right}; shapes [.., m, k] and [.., k, n] would fit")]
+    Inner {
+        /// Columns of the left operand.
+        left: usize,
+        /// Rows of the right operand.
+        right: usize,
+    },
+    /// A tensor has another number of axes than the operation takes.
+    #[error("a tensor with {expected} is needed, not one with {found} axes")]
+    Rank {
+        /// What is taken, such as "at least 1 axis".
+        expected: &'static str,
+        /// What was given.
+        found: usize,
+    },
+    /// There is no such axis.
+    #[error("{}", axis_message(*axis, *rank))]
+    Axis {
+        /// The axis asked for.
+        axis: isize,
+        /// The number of axes there are.
+        rank: usize,
+    },
+    /// An axis was named twice.
+    #[error("axis {axis} is named twice")]
+    RepeatedAxis {
+        /// The axis.
+        axis: isize,
+    },
+    /// A permutation must name every axis once.
+    #[error("{axes:?} is no order of {rank} axes; each of 0..{rank} must stand in it once")]
+    Permutation {
+        /// The order given.
+        axes: Vec<isize>,
+        /// The number of axes there are.
+        rank: usize,
+    },
+    /// A tensor cannot be read with another shape of another element count.
+    #[error("{} elements cannot be given the shape {to:?}; the lengths must multiply to {}, and one may be -1", from.len(), from.len())]
+    Reshape {
+        /// The shape there is.
+        from: Shape,
+        /// The shape asked for.
+        to: Vec<isize>,
+    },
+    /// A shape does not stretch to another one.
+    #[error("shape {from} does not stretch to {to}; aligned at the last axis, every length must be equal to the target's or 1")]
+    Stretch {
+        /// The shape there is.
+        from: Shape,
+        /// The shape asked for.
+        to: Shape,
+    },
+    /// The axis to be squeezed is longer than 1.
+    #[error("axis {axis} has length {len}; only an axis of length 1 can be removed")]
+    Squeeze {
+        /// The axis.
+        axis: isize,
+        /// Its length.
+        len: usize,
+    },
+    /// Tensors to be joined, or compared, differ in an axis in which they must agree.
+    #[error("shape {found} does not match {expected}{}", except.map(|a| format!("; only axis {a} may differ")).unwrap_or_default())]
+    Mismatch {
+        /// What the others have.
+        expected: Shape,
+        /// What this one has.
+        found: Shape,
+        /// The axis in which they may differ.
+        except: Option<usize>,
+    },
+    /// The data do not fill the shape.
+    #[error("shape {shape} holds {} elements, but {found} were given", shape.len())]
+    Length {
+        /// The shape asked for.
+        shape: Shape,
+        /// The number of elements given.
+        found: usize,
+    },
+    /// More axes than [`MAX_RANK`].
+    #[error("{rank} axes are too many; a tensor has at most {MAX_RANK}")]
+    TooManyAxes {
+        /// The number of axes asked for.
+        rank: usize,
+    },
+    /// More elements than memory can address.
+    #[error("a tensor of shape {dims:?} is too large: its bytes cannot be counted in {} bits", usize::BITS)]
+    TooLarge {
+        /// The axis lengths asked for.
+        dims: Vec<usize>,
+    },
+    /// The system has no memory for so many elements.
+    #[error("there is no memory for {elements} elements")]
+    OutOfMemory {
+        /// The number of elements asked for.
+        elements: usize,
+    },
+    /// An index is not below the length of its axis.
+    #[error("index {index} is outside an axis of length {len}")]
+    Index {
+        /// The index.
+        index: usize,
+        /// The length of the axis.
+        len: usize,
+    },
+    /// A range is not inside its axis.
+    #[error("the range {start}..{end} is not inside an axis of length {len}")]
+    Range {
+        /// First position asked for, counted from the front.
+        start: isize,
+        /// The position after the last.
+        end: isize,
+        /// The length of the axis.
+        len: usize,
+    },
+    /// The operation has no result for no elements.
+    #[error("there is nothing to take the {what} of: shape {shape} has an axis of length 0")]
+    Empty {
+        /// The operation in words.
+        what: &'static str,
+        /// The shape given.
+        shape: Shape,
+    },
+    /// No tensors were given where at least one is needed.
+    #[error("at least one tensor is needed")]
+    NoInputs,
+    /// A parameter has a value for which there is no result.
+    #[error("{name} = {value}: {why}")]
+    Parameter {
+        /// The name of the parameter.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must be.
+        why: &'static str,
+    },
+    /// A scalar is needed.
+    #[error("one number is needed, not a tensor of shape {shape}: {hint}")]
+    NotScalar {
+        /// The shape given.
+        shape: Shape,
+        /// What can be done about it.
+        hint: &'static str,
+    },
+    /// There is no gradient.
+    #[error("there is no gradient: {why}")]
+    NoGradient {
+        /// The reason.
+        why: String,
+    },
+    /// A variable of one graph was used in another one.
+    #[error("a variable made at {there} belongs to another graph than one made at {here}; one formula is one graph")]
+    OtherGraph {
+        /// Where a variable of the graph in use was made.
+        here: &'static Location<'static>,
+        /// Where the stranger was made.
+        there: &'static Location<'static>,
+    },
+    /// A parameter of a model has changed since it was bound to this graph.
+    #[error("a parameter has changed since this graph first used it (at {bound}); one graph is one run of the model: start a new one")]
+    Rebound {
+        /// Where the parameter was first used.
+        bound: &'static Location<'static>,
+    },
+    /// The rule of an operation gave a gradient of the wrong shape.
+    #[error("the gradient rule gave input {input} a gradient of shape {found}, but the input has shape {expected}")]
+    GradientShape {
+        /// Which input, from 0.
+        input: usize,
+        /// The shape of the input.
+        expected: Shape,
+        /// The shape of what the rule gave.
+        found: Shape,
+    },
+    /// The rule of an operation gave a gradient to an input that does not exist.
+    #[error("the gradient rule gave a gradient to input {input}, but there are only {arity}")]
+    GradientInput {
+        /// Which input, from 0.
+        input: usize,
+        /// The number of inputs.
+        arity: usize,
+    },
+    /// The gradients of a check could not be compared.
+    #[error("{why}")]
+    Check {
+        /// The reason.
+        why: String,
+    },
+}
+
+fn broadcast_message(left: &Shape, right: &Shape) -> String {
+    let rank = left.rank().max(right.rank());
+    let clash = (0..rank).find(|&d| {
+        let (a, b) = (left.from_end(d), right.from_end(d));
+        a != b && a != 1 && b != 1
+    });
+    let (a, b) = clash.map_or((0, 0), |d| (left.from_end(d), right.from_end(d)));
+    let axis = clash.map_or(-1, |d| -1 - d.cast_signed());
+    format!("shapes {left} and {right} do not broadcast: axis {axis} has length {a} on the left and {b} on the right; they must be equal, or one of them 1")
+}
+
+fn axis_message(axis: isize, rank: usize) -> String {
+    match rank {
+        0 => format!("there is no axis {axis}: a scalar has none"),
+        _ => format!("there is no axis {axis}: the tensor has {rank}, 0..{rank} or -{rank}..=-1"),
+    }
+}
+
+impl Error {
+    /// What was wrong.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// The operation that could not be done.
+    #[must_use]
+    pub fn op(&self) -> Option<&'static str> {
+        self.0.op
+    }
+
+    /// The shapes of all its operands.
+    #[must_use]
+    pub fn shapes(&self) -> &[Shape] {
+        &self.0.shapes
+    }
+
+    /// The line of source that asked for it.
+    #[must_use]
+    pub fn location(&self) -> Option<&'static Location<'static>> {
+        self.0.at
+    }
+
+    /// Adds what the caller knows of the operation; what is already said stays.
+    pub(crate) fn in_op(mut self, op: &'static str, shapes: impl FnOnce() -> Vec<Shape>) -> Error {
+        let inner = Arc::make_mut(&mut self.0);
+        if inner.op.is_none() {
+            inner.op = Some(op);
+            inner.shapes = shapes();
+        }
+        self
+    }
+
+    /// Adds the line of source, unless one is known.
+    #[must_use]
+    pub(crate) fn at(mut self, at: &'static Location<'static>) -> Error {
+        if self.0.at.is_none() {
+            Arc::make_mut(&mut self.0).at = Some(at);
+        }
+        self
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Error {
+        Error(Arc::new(Inner { kind, op: None, shapes: Vec::new(), at: None }))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, op, shapes, at } = &*self.0;
+        if let Some(op) = op {
+            let shapes: Vec<_> = shapes.iter().map(ToString::to_string).collect();
+            write!(f, "{op}({}): ", shapes.join(", "))?;
+        }
+        write!(f, "{kind}")?;
+        if let Some(at) = at {
+            write!(f, "\n  at {}:{}:{}", at.file(), at.line(), at.column())?;
+        }
+        Ok(())
+    }
+}
+
+/// As `Display`, so that `unwrap` and `main() -> Result` print something to read.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {}

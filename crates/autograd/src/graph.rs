@@ -1,0 +1,310 @@
+//! The graph is a tape: nodes in the order of their creation, which is a topological order.
+//!
+//! Building, differentiating, drawing and dropping it are loops; nothing recurses, so memory alone limits its depth.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, HashMap},
+    fmt,
+    panic::Location,
+    sync::Arc,
+};
+
+use crate::{
+    error::{Error, ErrorKind},
+    op::{self, Few, Handle, Op, Value, Variadic},
+    real::Real,
+    tensor::Tensor,
+    var::Var,
+};
+
+/// One run of a model: leaves, and the operations applied to them, in order.
+///
+/// [`Var`]s are handles to its nodes and live as long as it does. A graph may be moved to another thread, but not shared: data-parallel
+/// work uses one graph per thread.
+///
+/// ```
+/// use autograd::Graph;
+/// let g = Graph::<f64>::new();
+/// let (x, y, z) = (g.variable(-2.0), g.variable(5.0), g.variable(-4.0));
+/// let f = (x + y) * z;
+/// let grads = f.backward()?;
+/// assert_eq!(f.item()?, -12.0);
+/// assert_eq!([x, y, z].map(|v| grads.wrt(v).unwrap().item().unwrap()), [-4.0, -4.0, 3.0]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+pub struct Graph<T: Real> {
+    pub(crate) tape: RefCell<Tape<T>>,
+    /// Given to gradients, so that they know their graph after it is gone.
+    pub(crate) identity: Arc<()>,
+    /// While a gradient is recorded: the line that its new nodes belong to.
+    pub(crate) on_behalf_of: Cell<Option<&'static Location<'static>>>,
+}
+
+pub(crate) struct Tape<T: Real> {
+    pub(crate) nodes: Vec<Node<T>>,
+    /// The inputs of all nodes, one after the other.
+    edges: Vec<u32>,
+    names: BTreeMap<u32, Arc<str>>,
+    pub(crate) bound: HashMap<usize, (LeafId, u32)>,
+}
+
+pub(crate) struct Node<T: Real> {
+    pub(crate) kind: Kind,
+    pub(crate) value: Value<T>,
+    pub(crate) at: &'static Location<'static>,
+    /// Where its inputs begin among the edges.
+    first_edge: u32,
+    /// Whether a variable is among its ancestors.
+    pub(crate) needs_gradient: bool,
+    /// Whether its gradient is kept although it is no leaf.
+    pub(crate) retained: bool,
+}
+
+/// How a node came to be.
+pub(crate) enum Kind {
+    Variable,
+    Constant,
+    Detached,
+    Op(Handle),
+}
+
+/// The identity of a leaf that outlives graphs, such as a parameter of a model.
+///
+/// A clone is the same identity.
+#[derive(Clone, Default)]
+pub struct LeafId(Arc<()>);
+
+impl LeafId {
+    /// A new identity.
+    #[must_use]
+    pub fn new() -> LeafId {
+        LeafId::default()
+    }
+
+    /// What tells identities apart while they live.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+}
+
+impl PartialEq for LeafId {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+impl Eq for LeafId {}
+
+impl fmt::Debug for LeafId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LeafId({:#x})", self.address())
+    }
+}
+
+impl<T: Real> Default for Graph<T> {
+    fn default() -> Self {
+        Graph::new()
+    }
+}
+
+impl<T: Real> Tape<T> {
+    pub(crate) fn node(&self, id: u32) -> &Node<T> {
+        &self.nodes[id as usize]
+    }
+
+    pub(crate) fn inputs(&self, id: u32) -> &[u32] {
+        let first = self.node(id).first_edge as usize;
+        let end = self.nodes.get(id as usize + 1).map_or(self.edges.len(), |next| next.first_edge as usize);
+        &self.edges[first..end]
+    }
+}
+
+impl<T: Real> Graph<T> {
+    /// An empty graph.
+    #[must_use]
+    pub fn new() -> Self {
+        let tape = Tape { nodes: Vec::new(), edges: Vec::new(), names: BTreeMap::new(), bound: HashMap::new() };
+        Graph { tape: RefCell::new(tape), identity: Arc::default(), on_behalf_of: Cell::new(None) }
+    }
+
+    /// A leaf to differentiate by: a tensor, or a number.
+    #[track_caller]
+    pub fn variable(&self, value: impl Into<Tensor<T>>) -> Var<'_, T> {
+        self.leaf(value.into(), true, Location::caller())
+    }
+
+    /// A leaf that is not differentiated by: a tensor, or a number. Nothing is computed for the gradients of constants.
+    #[track_caller]
+    pub fn constant(&self, value: impl Into<Tensor<T>>) -> Var<'_, T> {
+        self.leaf(value.into(), false, Location::caller())
+    }
+
+    /// The leaf of a parameter that lives outside: the same one at every call with the same `id`, so that a parameter used twice is one
+    /// variable and its gradient can be found by [`Gradients::of`](crate::Gradients::of).
+    ///
+    /// # Errors
+    /// A value that is not the one `id` was bound to before: the result is an error.
+    #[track_caller]
+    pub fn bind(&self, id: &LeafId, value: &Tensor<T>) -> Var<'_, T> {
+        let at = Location::caller();
+        let known = {
+            let tape = self.tape.borrow();
+            tape.bound.get(&id.address()).map(|&(_, node)| {
+                let node_ref = tape.node(node);
+                (node, node_ref.at, node_ref.value.tensor().is_ok_and(|bound| bound.is_same(value)))
+            })
+        };
+        match known {
+            Some((node, _, true)) => Var::new(self, node),
+            Some((_, bound, false)) => self.poison(Error::from(ErrorKind::Rebound { bound }).in_op("bind", || vec![*value.shape()]).at(at)),
+            None => {
+                let leaf = self.leaf(value.clone(), true, at);
+                self.tape.borrow_mut().bound.insert(id.address(), (id.clone(), leaf.id()));
+                leaf
+            }
+        }
+    }
+
+    /// The result of an operation with `N` inputs, built-in or yours.
+    #[track_caller]
+    pub fn apply<'g, O: Op<N>, const N: usize>(&'g self, op: O, x: [Var<'g, T>; N]) -> Var<'g, T> {
+        self.call(Handle::new(op), &x)
+    }
+
+    /// The result of an operation with any number of inputs.
+    #[track_caller]
+    pub fn apply_variadic<'g, O: Variadic>(&'g self, op: O, x: &[Var<'g, T>]) -> Var<'g, T> {
+        self.call(Handle::variadic(op), x)
+    }
+
+    /// The result of an operation behind a handle.
+    #[track_caller]
+    #[inline]
+    pub fn call<'g>(&'g self, op: Handle, x: &[Var<'g, T>]) -> Var<'g, T> {
+        let caller = Location::caller();
+        let at = self.on_behalf_of.get().unwrap_or(caller);
+        Var::new(self, T::push(self, op, x, at))
+    }
+
+    /// Runs a computation that may fail, so that `?` can be used where a variable is to be returned: an error becomes a variable
+    /// that holds it.
+    ///
+    /// ```
+    /// use autograd::{Error, Graph, Var, tensor};
+    /// fn flatten<'g>(x: Var<'g, f64>) -> Var<'g, f64> {
+    ///     x.graph().try_var(|| {
+    ///         let rows = x.shape()?[0];
+    ///         Ok(x.reshape([rows.cast_signed(), -1]))
+    ///     })
+    /// }
+    /// let g = Graph::new();
+    /// let bad = g.variable(tensor![1.0, 2.0]) + g.variable(tensor![1.0, 2.0, 3.0]);
+    /// assert_eq!(flatten(bad).value().unwrap_err().op(), Some("add"));
+    /// ```
+    #[track_caller]
+    pub fn try_var<'g>(&'g self, f: impl FnOnce() -> Result<Var<'g, T>, Error>) -> Var<'g, T> {
+        let at = Location::caller();
+        f().unwrap_or_else(|error| self.poison(error.at(at)))
+    }
+
+    /// The gradients of a scalar by some variables, as variables that can be differentiated again.
+    ///
+    /// Where `root` does not depend on a variable the gradient is zero.
+    ///
+    /// # Errors
+    /// A root that is no scalar, a variable of another graph, a constant: each gradient is that error.
+    ///
+    /// ```
+    /// use autograd::Graph;
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(2.0);
+    /// let y = x.powi(3);
+    /// let [dy] = g.grad(y, [x]);
+    /// let [ddy] = g.grad(dy, [x]);
+    /// assert_eq!((dy.item()?, ddy.item()?), (12.0, 12.0));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn grad<'g, const N: usize>(&'g self, root: Var<'g, T>, wrt: [Var<'g, T>; N]) -> [Var<'g, T>; N] {
+        let gradients = T::grad(self, root, &wrt, Location::caller());
+        std::array::from_fn(|k| gradients[k])
+    }
+
+    /// The number of nodes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tape.borrow().nodes.len()
+    }
+
+    /// Whether nothing has been recorded yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn leaf(&self, value: Tensor<T>, needs_gradient: bool, at: &'static Location<'static>) -> Var<'_, T> {
+        let kind = if needs_gradient { Kind::Variable } else { Kind::Constant };
+        Var::new(self, self.push(kind, &[], Value::Tensor(value), needs_gradient, at))
+    }
+
+    /// A constant that says of itself that it was detached.
+    pub(crate) fn detached(&self, value: Value<T>, at: &'static Location<'static>) -> Var<'_, T> {
+        Var::new(self, self.push(Kind::Detached, &[], value, false, at))
+    }
+
+    /// A node that holds an error.
+    #[track_caller]
+    pub(crate) fn poison(&self, error: Error) -> Var<'_, T> {
+        let caller = Location::caller();
+        let at = error.location().unwrap_or(caller);
+        Var::new(self, self.push(Kind::Constant, &[], Value::Error(error), true, at))
+    }
+
+    /// Applies an operation and puts the result on the tape. Compiled once for each element type.
+    pub(crate) fn record(&self, op: Handle, x: &[Var<'_, T>], at: &'static Location<'static>) -> u32 {
+        let stranger = x.iter().find(|v| !std::ptr::eq(v.graph(), self));
+        if let Some(stranger) = stranger {
+            let native = x.iter().find(|v| std::ptr::eq(v.graph(), self));
+            let kind = ErrorKind::OtherGraph { here: native.map_or(at, |v| v.location()), there: stranger.location() };
+            return self.poison(Error::from(kind).in_op(op.name(), Vec::new).at(at)).id();
+        }
+        let (value, needs_gradient) = {
+            let tape = self.tape.borrow();
+            let nodes = x.iter().map(|v| tape.node(v.id()));
+            let needs_gradient = nodes.clone().any(|node| node.needs_gradient);
+            let value = op::tensors(nodes.map(|node| &node.value)).and_then(|x| T::forward(&op, &x, at));
+            (value.into(), needs_gradient)
+        };
+        let inputs: Few<u32> = x.iter().map(|v| v.id()).collect();
+        self.push(Kind::Op(op), &inputs, value, needs_gradient, at)
+    }
+
+    fn push(&self, kind: Kind, inputs: &[u32], value: Value<T>, needs_gradient: bool, at: &'static Location<'static>) -> u32 {
+        let mut tape = self.tape.borrow_mut();
+        let (id, first_edge) = (index(tape.nodes.len()), index(tape.edges.len()));
+        tape.edges.extend_from_slice(inputs);
+        tape.nodes.push(Node { kind, value, at, first_edge, needs_gradient, retained: false });
+        id
+    }
+
+    pub(crate) fn name(&self, id: u32, name: &str) {
+        self.tape.borrow_mut().names.insert(id, name.into());
+    }
+
+    pub(crate) fn name_of(&self, id: u32) -> Option<Arc<str>> {
+        self.tape.borrow().names.get(&id).cloned()
+    }
+}
+
+/// A position on the tape. Four billion nodes take 200 GB; before that, memory ends.
+#[allow(clippy::cast_possible_truncation)]
+fn index(n: usize) -> u32 {
+    debug_assert!(u32::try_from(n).is_ok());
+    n as u32
+}
+
+impl<T: Real> fmt::Debug for Graph<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Graph<{}> of {} nodes", T::NAME, self.len())
+    }
+}

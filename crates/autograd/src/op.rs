@@ -1,0 +1,111 @@
+//! What an operation is: a forward rule on tensors and a vector-Jacobian product, for built-in and user-written ones alike.
+
+mod algebra;
+mod catalogue;
+mod erased;
+mod methods;
+
+// One file a family, in the order in which a reader would want them.
+pub mod pointwise;
+pub mod reduce;
+pub mod linear;
+pub mod movement;
+pub mod index;
+pub mod normalise;
+
+use std::fmt::Debug;
+
+pub use algebra::{Algebra, Apply, Value};
+pub(crate) use algebra::tensors;
+pub use catalogue::{Entry, Sample, catalogue};
+pub use erased::{Engine, Handle, Typed};
+pub(crate) use erased::{Erased, Few};
+pub(crate) use methods::methods;
+
+pub use crate::tensor::kernel::index::Place;
+use crate::{elementary::Derivation, error::Error, real::Real, shape::Shape, tensor::Tensor};
+
+/// An operation with `N` inputs and one output.
+///
+/// The gradient rule is written once, over [`Algebra`]. On tensors it gives first-order gradients at kernel speed with nothing
+/// recorded; on variables the same text records itself and can be differentiated again. Both methods are generic in the element type,
+/// so that a graph recorded in f32 can be replayed in f64.
+///
+/// ```
+/// use autograd::{Error, Graph, Real, Tensor, op::{Algebra, Op, Sink}};
+///
+/// /// x·|x|, whose derivative is 2|x|.
+/// #[derive(Debug)]
+/// struct SignedSquare;
+///
+/// impl Op<1> for SignedSquare {
+///     fn name(&self) -> &'static str { "signed_square" }
+///     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> { x.mul(&x.abs()?) }
+///     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+///         out.add(0, g.mul(&x.abs().mul_lit(2.0)));
+///     }
+/// }
+///
+/// let g = Graph::<f64>::new();
+/// let x = g.variable(-3.0);
+/// let y = g.apply(SignedSquare, [x]);
+/// let [dx] = g.grad(y, [x]);
+/// let [ddx] = g.grad(dx, [x]);
+/// assert_eq!((y.item()?, dx.item()?, ddx.item()?), (-9.0, 6.0, -2.0));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+pub trait Op<const N: usize>: Debug + Send + Sync + 'static {
+    /// The name in errors and explanations.
+    fn name(&self) -> &'static str;
+
+    /// The value, or why there is none. This is the place that rejects shapes.
+    ///
+    /// # Errors
+    /// Whatever the operation cannot do; name, shapes and source line are added by the engine.
+    fn forward<T: Real>(&self, x: [&Tensor<T>; N]) -> Result<Tensor<T>, Error>;
+
+    /// For each input that [needs](Sink::needs) it, adds the incoming gradient `g` of the output `y`, pulled back through the operation.
+    ///
+    /// A gradient has the shape of its input. An input to which nothing is added has gradient 0.
+    fn vjp<T: Real, A: Algebra<T>>(&self, x: [&A; N], y: &A, g: &A, out: &mut dyn Sink<T, A>);
+
+    /// The formula and its derivatives as text, for pointwise operations.
+    fn derivation(&self) -> Option<Derivation> {
+        None
+    }
+}
+
+/// An operation with any number of inputs, such as concatenation. See [`Op`] for the meaning of the methods.
+pub trait Variadic: Debug + Send + Sync + 'static {
+    /// The name in errors and explanations.
+    fn name(&self) -> &'static str;
+
+    /// The value, or why there is none.
+    ///
+    /// # Errors
+    /// Whatever the operation cannot do.
+    fn forward<T: Real>(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error>;
+
+    /// Adds the incoming gradient, pulled back, for each input that needs it.
+    fn vjp<T: Real, A: Algebra<T>>(&self, x: &[&A], y: &A, g: &A, out: &mut dyn Sink<T, A>);
+}
+
+/// Where a gradient rule puts its results: they are added up there, in place where possible.
+pub trait Sink<T: Real, A> {
+    /// Whether anybody wants the gradient of input `k`; what nobody wants need not be computed.
+    fn needs(&self, k: usize) -> bool;
+
+    /// Adds `d`, which has the shape of input `k`.
+    fn add(&mut self, k: usize, d: A);
+
+    /// Adds `d` to the elements of input `k` that stand at `place`; it costs what `d` has elements.
+    fn add_at(&mut self, k: usize, place: &Place, d: A);
+
+    /// Adds the matrix product of `a` and `b`, either transposed if so said; it has the shape of input `k`.
+    fn add_matmul(&mut self, k: usize, a: &A, transpose_a: bool, b: &A, transpose_b: bool);
+}
+
+/// Positions of the axes in front: `axes` as they stand in `shape`.
+pub(crate) fn resolve_axes(shape: &Shape, axes: &[isize]) -> Result<Vec<usize>, Error> {
+    axes.iter().map(|&axis| shape.axis(axis)).collect()
+}

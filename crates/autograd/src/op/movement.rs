@@ -1,0 +1,418 @@
+//! Movement: other shapes, other orders, stretching, joining. Nothing is computed.
+
+use super::{Algebra, Entry, Handle, Op, Sample, Sink, Variadic, algebra::slice_of, methods, resolve_axes};
+use crate::{
+    error::{Error, ErrorKind},
+    graph::Graph,
+    real::Real,
+    shape::Shape,
+    tensor::{
+        Tensor,
+        kernel::{movement, walk::Walk},
+    },
+    var::Var,
+};
+
+/// The same elements in the same order with another shape.
+#[derive(Debug)]
+enum Reshape {
+    /// One length may be −1: what is left over.
+    To(Vec<isize>),
+    As(Shape),
+    Squeeze(isize),
+    Unsqueeze(isize),
+}
+
+impl Reshape {
+    fn target(&self, shape: &Shape) -> Result<Shape, Error> {
+        match self {
+            Reshape::As(target) if target.len() == shape.len() => Ok(*target),
+            Reshape::As(target) => Err(impossible(shape, target.iter().map(|d| d.cast_signed()).collect())),
+            Reshape::To(dims) => {
+                let known = dims.iter().filter(|&&d| d != -1).map(|&d| usize::try_from(d).ok()).collect::<Option<Vec<_>>>();
+                let known = known.filter(|known| dims.len() - known.len() <= 1).ok_or_else(|| impossible(shape, dims.clone()))?;
+                let known = Shape::new(&known)?;
+                let open = (known.len() > 0).then(|| shape.len() / known.len());
+                let mut known_dims = known.iter();
+                let full: Option<Vec<usize>> = dims.iter().map(|&d| if d == -1 { open } else { known_dims.next().copied() }).collect();
+                let target = full.map(|full| Shape::new(&full)).transpose()?;
+                target.filter(|target| target.len() == shape.len()).ok_or_else(|| impossible(shape, dims.clone()))
+            }
+            Reshape::Squeeze(axis) => {
+                let at = shape.axis(*axis)?;
+                if shape[at] != 1 {
+                    return Err(ErrorKind::Squeeze { axis: *axis, len: shape[at] }.into());
+                }
+                Shape::new(&[&shape[..at], &shape[at + 1..]].concat())
+            }
+            Reshape::Unsqueeze(axis) => {
+                // Counted among the axes of the result.
+                let at = Shape::new(&[&shape[..], &[1]].concat())?.axis(*axis)?;
+                Shape::new(&[&shape[..at], &[1], &shape[at..]].concat())
+            }
+        }
+    }
+}
+
+fn impossible(from: &Shape, to: Vec<isize>) -> Error {
+    ErrorKind::Reshape { from: *from, to }.into()
+}
+
+impl Op<1> for Reshape {
+    fn name(&self) -> &'static str {
+        match self {
+            Reshape::To(_) | Reshape::As(_) => "reshape",
+            Reshape::Squeeze(_) => "squeeze",
+            Reshape::Unsqueeze(_) => "unsqueeze",
+        }
+    }
+    fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
+        Ok(x.with_shape(self.target(x.shape())?))
+    }
+    fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        out.add(0, g.reshape_as(&x.shape()));
+    }
+}
+
+/// The axes in another order.
+#[derive(Debug)]
+enum Permute {
+    To(Vec<isize>),
+    Swap(isize, isize),
+}
+
+impl Permute {
+    /// For each axis of the result, the axis of the input.
+    fn order(&self, shape: &Shape) -> Result<Vec<usize>, Error> {
+        match self {
+            Permute::To(axes) => {
+                let impossible = || ErrorKind::Permutation { axes: axes.clone(), rank: shape.rank() }.into();
+                if axes.len() != shape.rank() || shape.axis_flags(axes).is_err() {
+                    return Err(impossible());
+                }
+                resolve_axes(shape, axes)
+            }
+            Permute::Swap(a, b) => {
+                let mut order: Vec<usize> = (0..shape.rank()).collect();
+                order.swap(shape.axis(*a)?, shape.axis(*b)?);
+                Ok(order)
+            }
+        }
+    }
+}
+
+impl Op<1> for Permute {
+    fn name(&self) -> &'static str {
+        match self {
+            Permute::To(_) => "permute",
+            Permute::Swap(..) => "transpose",
+        }
+    }
+    fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
+        movement::permute(x, &self.order(x.shape())?)
+    }
+    fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        let Ok(order) = self.order(&x.shape()) else { return };
+        let mut inverse = vec![0; order.len()];
+        for (to, from) in order.into_iter().enumerate() {
+            inverse[from] = to.cast_signed();
+        }
+        out.add(0, g.permute(inverse));
+    }
+}
+
+#[derive(Debug)]
+struct BroadcastTo(Shape);
+
+impl Op<1> for BroadcastTo {
+    fn name(&self) -> &'static str {
+        "broadcast_to"
+    }
+    fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
+        if !x.shape().stretches_to(&self.0) {
+            return Err(ErrorKind::Stretch { from: *x.shape(), to: self.0 }.into());
+        }
+        match x.as_one() {
+            Some(value) => Tensor::filled(value, self.0),
+            None if *x.shape() == self.0 => Ok(x.clone()),
+            None => Walk::stretch(x.shape(), &self.0).gather(x.as_slice(), self.0),
+        }
+    }
+    fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        out.add(0, g.sum_to(&x.shape()));
+    }
+}
+
+/// A shape that has not been accepted yet.
+#[derive(Debug)]
+struct BroadcastToDims(Vec<usize>);
+
+impl Op<1> for BroadcastToDims {
+    fn name(&self) -> &'static str {
+        "broadcast_to"
+    }
+    fn forward<T: Real>(&self, x: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
+        BroadcastTo(Shape::new(&self.0)?).forward(x)
+    }
+    fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        out.add(0, g.sum_to(&x.shape()));
+    }
+}
+
+#[derive(Debug)]
+struct Concat {
+    axis: isize,
+}
+
+impl Variadic for Concat {
+    fn name(&self) -> &'static str {
+        "concat"
+    }
+    fn forward<T: Real>(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
+        let first = x.first().ok_or(ErrorKind::NoInputs)?;
+        let (expected, axis) = (*first.shape(), first.shape().axis(self.axis)?);
+        let mut len: usize = 0;
+        for part in x {
+            let shape = part.shape();
+            let agrees = shape.rank() == expected.rank() && (0..shape.rank()).all(|a| a == axis || shape[a] == expected[a]);
+            if !agrees {
+                return Err(ErrorKind::Mismatch { expected, found: *shape, except: Some(axis) }.into());
+            }
+            len = len.saturating_add(shape[axis]);
+        }
+        movement::concat(x, axis, expected.with(axis, len)?)
+    }
+    fn vjp<T: Real, A: Algebra<T>>(&self, x: &[&A], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        let Ok(axis) = y.shape().axis(self.axis) else { return };
+        let mut at = 0;
+        for (k, part) in x.iter().enumerate() {
+            let end = at + part.shape()[axis];
+            if out.needs(k) {
+                out.add(k, g.take(slice_of(axis, at, end)));
+            }
+            at = end;
+        }
+    }
+}
+
+#[inline(never)]
+fn reshape(dims: &[isize]) -> Handle {
+    Handle::new(Reshape::To(dims.to_vec()))
+}
+
+#[inline(never)]
+fn reshape_as(shape: &Shape) -> Handle {
+    Handle::new(Reshape::As(*shape))
+}
+
+#[inline(never)]
+fn squeeze(axis: isize) -> Handle {
+    Handle::new(Reshape::Squeeze(axis))
+}
+
+#[inline(never)]
+fn unsqueeze(axis: isize) -> Handle {
+    Handle::new(Reshape::Unsqueeze(axis))
+}
+
+#[inline(never)]
+fn permute(axes: &[isize]) -> Handle {
+    Handle::new(Permute::To(axes.to_vec()))
+}
+
+#[inline(never)]
+fn transpose(a: isize, b: isize) -> Handle {
+    Handle::new(Permute::Swap(a, b))
+}
+
+#[inline(never)]
+fn broadcast_as(shape: &Shape) -> Handle {
+    Handle::new(BroadcastTo(*shape))
+}
+
+#[inline(never)]
+fn broadcast_to(dims: &[usize]) -> Handle {
+    Handle::new(BroadcastToDims(dims.to_vec()))
+}
+
+#[inline(never)]
+fn concat(axis: isize) -> Handle {
+    Handle::variadic(Concat { axis })
+}
+
+methods! {
+    /// The same elements in the same order with other axis lengths; one may be −1, which stands for what is left over. Nothing is copied.
+    ///
+    /// # Errors
+    /// Lengths that do not multiply to the number of elements.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![1.0, 2.0, 3.0, 4.0]);
+    /// assert_eq!(x.reshape([2, -1]).value()?, tensor![[1.0, 2.0], [3.0, 4.0]]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn reshape(x; dims: impl AsRef<[isize]>) = reshape(dims.as_ref()), samples: {
+        [[2, 3]] => |x| x[0].reshape([3, -1]);
+        [[2, 3]] => |x| x[0].reshape([6]);
+        [[1]] => |x| x[0].reshape([]);
+    };
+
+    /// As [`Var::reshape`](crate::Var::reshape), with a shape that is known already.
+    ///
+    /// # Errors
+    /// A shape of another number of elements.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![[1.0], [2.0]]);
+    /// assert_eq!(x.reshape_as(tensor![0.0, 0.0].shape()).value()?, tensor![1.0, 2.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn reshape_as(x; shape: &Shape) = reshape_as(shape), samples: {
+        [[1, 1]] => |x| x[0].reshape_as(&Shape::SCALAR);
+    };
+
+    /// Without an axis of length 1.
+    ///
+    /// # Errors
+    /// An axis that is not there, or is longer.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// assert_eq!(g.variable(tensor![[1.0, 2.0]]).squeeze(0).value()?, tensor![1.0, 2.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn squeeze(x; axis: isize) = squeeze(axis), samples: {
+        [[2, 1, 3]] => |x| x[0].squeeze(1);
+        [[2, 1]] => |x| x[0].squeeze(-1);
+    };
+
+    /// With one more axis, of length 1, which becomes the axis `axis` of the result.
+    ///
+    /// # Errors
+    /// An axis that the result does not have.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// assert_eq!(g.variable(tensor![1.0, 2.0]).unsqueeze(-1).value()?, tensor![[1.0], [2.0]]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn unsqueeze(x; axis: isize) = unsqueeze(axis), samples: {
+        [[2, 3]] => |x| x[0].unsqueeze(0);
+        [[2, 3]] => |x| x[0].unsqueeze(-1);
+    };
+
+    /// The axes in another order: axis `i` of the result is axis `axes[i]` of the input.
+    ///
+    /// # Errors
+    /// Anything but an order of all axes.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![[[1.0, 2.0, 3.0]]]);
+    /// assert_eq!(x.permute([2, 0, 1]).shape()?, [3, 1, 1]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn permute(x; axes: impl AsRef<[isize]>) = permute(axes.as_ref()), samples: {
+        [[2, 3, 4]] => |x| x[0].permute([2, 0, 1]);
+        [[2, 3]] => |x| x[0].permute([-1, 0]);
+    };
+
+    /// Two axes exchanged; `transpose(-1, -2)` transposes matrices.
+    ///
+    /// # Errors
+    /// An axis that is not there.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![[1.0, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(x.transpose(0, 1).value()?, tensor![[1.0, 3.0], [2.0, 4.0]]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn transpose(x; a: isize, b: isize) = transpose(a, b), samples: {
+        [[2, 3, 4]] => |x| x[0].transpose(0, -1);
+        [[2, 3]] => |x| x[0].transpose(0, 1);
+    };
+
+    /// Repeated along axes of length 1, or in front, until the shape is reached. The gradient is summed over the repetitions.
+    ///
+    /// # Errors
+    /// A shape that the tensor does not stretch to.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![1.0, 2.0]);
+    /// let y = x.broadcast_to([3, 2]);
+    /// assert_eq!(y.sum().backward()?.wrt(x)?, &tensor![3.0, 3.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn broadcast_to(x; dims: impl AsRef<[usize]>) = broadcast_to(dims.as_ref()), samples: {
+        [[3]] => |x| x[0].broadcast_to([2, 3]);
+        [[2, 1]] => |x| x[0].broadcast_to([2, 3]);
+        [[]] => |x| x[0].broadcast_to([2]);
+    };
+
+    /// As [`Var::broadcast_to`](crate::Var::broadcast_to), with a shape that is known already.
+    ///
+    /// # Errors
+    /// A shape that the tensor does not stretch to.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![[1.0], [2.0]]);
+    /// assert_eq!(x.broadcast_as(tensor![[0.0, 0.0], [0.0, 0.0]].shape()).value()?, tensor![[1.0, 1.0], [2.0, 2.0]]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn broadcast_as(x; shape: &Shape) = broadcast_as(shape), samples: {
+        [[]] => |x| x[0].broadcast_as(&Shape::SCALAR.with_ones(3));
+    };
+}
+
+/// The catalogue's entry for what joins many tensors.
+pub(crate) const JOINING: &[Entry] = &[Entry {
+    name: "concat",
+    samples: &[
+        Sample { inputs: &[(&[2, 3], (-2.0, 2.0)), (&[1, 3], (-2.0, 2.0))], run: |x| x[0].graph().concat(x, 0) },
+        Sample { inputs: &[(&[2, 1], (-2.0, 2.0)), (&[2, 3], (-2.0, 2.0)), (&[2, 2], (-2.0, 2.0))], run: |x| x[0].graph().concat(x, -1) },
+    ],
+    handle: None,
+}];
+
+impl<T: Real> Graph<T> {
+    /// Tensors joined along an axis, in which alone they may differ.
+    ///
+    /// # Errors
+    /// No tensors, an axis that is not there, shapes that differ in another axis.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let (a, b) = (g.variable(tensor![1.0, 2.0]), g.variable(tensor![3.0]));
+    /// assert_eq!(g.concat(&[a, b], 0).value()?, tensor![1.0, 2.0, 3.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn concat<'g>(&'g self, parts: &[Var<'g, T>], axis: isize) -> Var<'g, T> {
+        self.call(concat(axis), parts)
+    }
+}
+
+impl<T: Real> Tensor<T> {
+    /// Tensors joined along an axis, in which alone they may differ. See [`Graph::concat`].
+    ///
+    /// # Errors
+    /// No tensors, an axis that is not there, shapes that differ in another axis.
+    #[track_caller]
+    pub fn concat(parts: &[&Tensor<T>], axis: isize) -> Result<Self, Error> {
+        concat(axis).call(parts)
+    }
+}

@@ -1,0 +1,211 @@
+//! Pointwise operations: every row of the table of derivatives, and every fused function, as an operation.
+
+use std::panic::Location;
+
+use super::{Algebra, Entry, Handle, Op, Sample, Sink};
+use crate::{
+    elementary::{Derivation, Elementary, Function, derivation, table},
+    error::Error,
+    real::Real,
+    tensor::{Tensor, kernel::pointwise as kernel},
+    var::Var,
+};
+
+/// A function of `N` numbers, applied element by element to tensors that broadcast.
+#[derive(Debug, Clone, Copy)]
+pub struct Pointwise<F>(pub F);
+
+impl<F: Function<N>, const N: usize> Op<N> for Pointwise<F> {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn forward<T: Real>(&self, x: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
+        kernel::map(&self.0, x)
+    }
+
+    fn vjp<T: Real, A: Algebra<T>>(&self, x: [&A; N], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        A::chain(&self.0, x, y, g, out);
+    }
+
+    fn derivation(&self) -> Option<Derivation> {
+        Some(derivation(&self.0))
+    }
+}
+
+/// Applies a function to variables, element by element: one pass forward, one pass backward.
+///
+/// This is what [`fused!`](crate::fused) calls.
+#[track_caller]
+pub fn fuse<'g, T: Real, F: Function<N>, const N: usize>(function: F, x: [Var<'g, T>; N]) -> Var<'g, T> {
+    x[0].graph().call(Handle::new(Pointwise(function)), &x)
+}
+
+/// A formula of up to eight operands as a [`Function`]: what [`fused!`](crate::fused) applies to variables, for use in rules.
+///
+/// ```
+/// use autograd::{elementary::derivation, function};
+/// let f = function!(|x, a| x * (a * x).sigmoid());
+/// assert_eq!(derivation(&f).value, "x·sigmoid(a·x)");
+/// ```
+#[macro_export]
+macro_rules! function {
+    (|$($x:ident),+ $(,)?| $formula:expr) => { $crate::function!(|$($x),+;| $formula) };
+    (|$($x:ident),+; $($c:ident),* $(,)?| $formula:expr) => {{
+        #[derive(Debug, Clone, Copy)]
+        struct Fused {
+            $($c: f64,)*
+        }
+        impl $crate::elementary::Function<{ [$(stringify!($x)),+].len() }> for Fused {
+            const NAME: &'static str = "fused";
+            const OPERANDS: [&'static str; { [$(stringify!($x)),+].len() }] = [$(stringify!($x)),+];
+            #[inline(always)]
+            fn value<S: $crate::elementary::Elementary>(
+                &self,
+                [$($x),+]: [$crate::elementary::X<S>; { [$(stringify!($x)),+].len() }],
+            ) -> $crate::elementary::X<S> {
+                $(let $c = self.$c;)*
+                $formula
+            }
+        }
+        Fused { $($c: f64::from($c),)* }
+    }};
+}
+
+/// A formula in one pass over memory, forward and backward.
+///
+/// `fused!(|x, a, b; k| formula)` is a closure of as many variables as there are operands, each of a shape that broadcasts with the
+/// others. Numbers captured from outside are listed after a semicolon. The formula may use all functions of the
+/// [table](crate::elementary), and literals on either side of an operator. It needs no derivative from its author, has derivatives of
+/// every order, and agrees with the plain formula at every edge of a domain, in NaN and ∞ too.
+///
+/// ```
+/// use autograd::{Graph, fused};
+/// let g = Graph::<f64>::new();
+/// let (x, a) = (g.variable(0.5), g.variable(2.0));
+/// let k = 3.0;
+/// let y = fused!(|x, a; k| (a * x + 1.0).sigmoid() * x.tanh() * k)(x, a);
+/// let plain = (a * x + 1.0).sigmoid() * x.tanh() * k;
+/// assert!((y.item()? - plain.item()?).abs() < 1e-15);
+/// let (fused, plain) = (y.backward()?, plain.backward()?);
+/// assert!((fused.wrt(x)?.item()? - plain.wrt(x)?.item()?).abs() < 1e-15);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+#[macro_export]
+macro_rules! fused {
+    (|$($x:ident),+ $(; $($c:ident),+)? $(,)?| $formula:expr) => {{
+        let function = $crate::function!(|$($x),+; $($($c),+)?| $formula);
+        move |$($x),+| $crate::op::pointwise::fuse(function, [$($x),+])
+    }};
+}
+
+macro_rules! operations {
+    ($( $(#[$doc:meta])* $kind:ident $Name:ident: $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) = $y:ident,
+        value: $value:tt, d: [$($d:expr),+], kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
+        /// Makes the operations. None of these functions is generic or inlined, so that all kernels are compiled here and only here.
+        mod make {
+            use super::{Handle, Pointwise, table};
+            $(
+                #[inline(never)]
+                pub(super) fn $name($($($p: $t),+)?) -> Handle {
+                    Handle::new(Pointwise(table::$Name { $($($p),+)? }))
+                }
+            )*
+        }
+
+        /// The functions of the table of derivatives, for rules: each method does what the one of [`Var`] of that name does.
+        #[allow(clippy::should_implement_trait)]
+        pub trait Methods<T: Real>: super::Apply<T> {
+            $(
+                $(#[$doc])*
+                #[must_use]
+                #[track_caller]
+                fn $name(&self $(, $x: &Self)* $($(, $p: $t)+)?) -> Self {
+                    Self::call(make::$name($($($p),+)?), &[self $(, $x)*])
+                }
+            )*
+        }
+        impl<T: Real, A: super::Apply<T>> Methods<T> for A {}
+
+        impl<T: Real> Elementary for Var<'_, T> {
+            #[track_caller]
+            fn lit(self, c: f64) -> Self {
+                self.graph().leaf(Tensor::scalar(T::of(c)), false, Location::caller())
+            }
+            $(
+                #[track_caller]
+                fn $name(self $(, $x: Self)* $($(, $p: $t)+)?) -> Self {
+                    self.graph().call(make::$name($($($p),+)?), &[self $(, $x)*])
+                }
+            )*
+        }
+
+        #[allow(clippy::should_implement_trait)]
+        impl<T: Real> Var<'_, T> {
+            $( operations!(@method $kind $(#[$doc])* $name($x0 $(, $x)* $(; $($p: $t = $sample),+)?) [$($on),+]); )*
+        }
+
+        #[allow(clippy::should_implement_trait)]
+        impl<T: Real> Tensor<T> {
+            $(
+                $(#[$doc])*
+                #[doc = ""]
+                #[doc = "# Errors"]
+                #[doc = "When the shapes do not broadcast, or memory ends."]
+                #[track_caller]
+                pub fn $name(&self $(, $x: &Self)* $($(, $p: $t)+)?) -> Result<Self, Error> {
+                    make::$name($($($p),+)?).call(&[self $(, $x)*])
+                }
+            )*
+        }
+
+        /// This family's part of the catalogue.
+        pub(crate) const ENTRIES: &[Entry] = &[ $( Entry {
+            name: stringify!($name),
+            samples: operations!(@samples $name ($x0 $(, $x)*) ($($($sample),+)?) $($on),+),
+            handle: Some(|| make::$name($($($sample),+)?)),
+        } ),* ];
+    };
+    (@method op $($rest:tt)*) => {};
+    (@method fun $(#[$doc:meta])* $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) [$($on:expr),+]) => {
+        $(#[$doc])*
+        #[doc = ""]
+        #[doc = "Element by element, with broadcasting. For example, with its derivative:"]
+        #[doc = "```"]
+        #[doc = "# use autograd::{Error, Graph};"]
+        #[doc = "let g = Graph::<f64>::new();"]
+        #[doc = concat!("# let [", stringify!($x0 $(, $x)*), "] = [", stringify!($($on),+), "].map(|(low, high): (f64, f64)| g.variable(0.3 * low + 0.7 * high));")]
+        #[doc = concat!("let y = ", stringify!($x0), ".", stringify!($name), "(", stringify!($($x),*), operations!(@comma ($($x)*) ($($($p)+)?)), stringify!($($($sample),+)?), ");")]
+        #[doc = concat!("let [slope] = g.grad(y, [", operations!(@last $x0 $($x)*), "]);")]
+        #[doc = "assert!(y.item()?.is_finite() && slope.item()?.is_finite());"]
+        #[doc = "# Ok::<(), Error>(())"]
+        #[doc = "```"]
+        #[must_use]
+        #[track_caller]
+        pub fn $name(self $(, $x: Self)* $($(, $p: $t)+)?) -> Self {
+            Elementary::$name(self $(, $x)* $($(, $p)+)?)
+        }
+    };
+    (@comma () ($($p:ident)*)) => { "" };
+    (@comma ($($x:ident)+) ()) => { "" };
+    (@comma ($($x:ident)+) ($($p:ident)+)) => { ", " };
+    (@last $x:ident) => { stringify!($x) };
+    (@last $x:ident $($rest:ident)+) => { operations!(@last $($rest)+) };
+    (@samples $name:ident ($a:ident) ($($p:expr),*) $on:expr) => { &[
+        Sample { inputs: &[(&[], $on)], run: |x| Elementary::$name(x[0] $(, $p)*) },
+        Sample { inputs: &[(&[2, 3], $on)], run: |x| Elementary::$name(x[0] $(, $p)*) },
+    ] };
+    (@samples $name:ident ($a:ident, $b:ident) () $on:expr, $with:expr) => { &[
+        Sample { inputs: &[(&[], $on), (&[], $with)], run: |x| Elementary::$name(x[0], x[1]) },
+        Sample { inputs: &[(&[2, 3], $on), (&[2, 3], $with)], run: |x| Elementary::$name(x[0], x[1]) },
+        Sample { inputs: &[(&[2, 3], $on), (&[3], $with)], run: |x| Elementary::$name(x[0], x[1]) },
+        Sample { inputs: &[(&[2, 1], $on), (&[1, 3], $with)], run: |x| Elementary::$name(x[0], x[1]) },
+        Sample { inputs: &[(&[], $on), (&[2, 2], $with)], run: |x| Elementary::$name(x[0], x[1]) },
+    ] };
+    (@samples $name:ident ($a:ident, $b:ident, $c:ident) () $on:expr, $with:expr, $and:expr) => { &[
+        Sample { inputs: &[(&[], $on), (&[], $with), (&[], $and)], run: |x| Elementary::$name(x[0], x[1], x[2]) },
+        Sample { inputs: &[(&[2, 3], $on), (&[2, 3], $with), (&[2, 3], $and)], run: |x| Elementary::$name(x[0], x[1], x[2]) },
+        Sample { inputs: &[(&[2, 1], $on), (&[3], $with), (&[], $and)], run: |x| Elementary::$name(x[0], x[1], x[2]) },
+    ] };
+}
+table!(operations);

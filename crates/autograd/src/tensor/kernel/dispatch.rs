@@ -1,0 +1,35 @@
+//! The choice of instruction set, made at run time, in one place.
+
+use pulp::{Arch, NullaryFnOnce};
+
+/// A loop that is compiled for several instruction sets. `run` must be `#[inline(always)]`, all the way down.
+pub(crate) trait Kernel {
+    type Output;
+    fn run<const FMA: bool>(self) -> Self::Output;
+}
+
+struct WithFma<K>(K);
+
+impl<K: Kernel> NullaryFnOnce for WithFma<K> {
+    type Output = K::Output;
+    #[inline(always)]
+    fn call(self) -> K::Output {
+        self.0.run::<true>()
+    }
+}
+
+/// Runs a kernel with the best instructions that this machine has.
+#[inline]
+pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    match Arch::new() {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        Arch::V3(simd) => simd.vectorize(WithFma(kernel)),
+        // Every aarch64 has a fused multiply-add and NEON.
+        _ => plain(kernel),
+    }
+}
+
+#[inline(never)]
+fn plain<K: Kernel>(kernel: K) -> K::Output {
+    if cfg!(target_arch = "aarch64") { kernel.run::<true>() } else { kernel.run::<false>() }
+}

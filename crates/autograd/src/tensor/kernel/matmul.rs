@@ -1,0 +1,188 @@
+//! Matrix products: shapes and batches here, the inner kernel from a library, behind one function.
+
+use super::{allocate, walk::Walk};
+use crate::{
+    error::{Error, ErrorKind},
+    real::Real,
+    shape::Shape,
+    tensor::Tensor,
+};
+
+/// A matrix inside a slice: the distances between rows and between columns.
+pub(crate) type Strides = (usize, usize);
+
+/// The element types that have a matrix product.
+pub trait Gemm: Sized {
+    /// `c = a·b`, or `c += a·b` if `accumulate`; `a` is m×k, `b` is k×n, `c` is m×n and row-major.
+    #[doc(hidden)]
+    #[allow(clippy::too_many_arguments)]
+    fn gemm(size: (usize, usize, usize), a: &[Self], a_strides: Strides, b: &[Self], b_strides: Strides, c: &mut [Self], accumulate: bool);
+}
+
+/// How two tensors are multiplied: as vectors, matrices or batches of matrices, each transposed or not.
+#[derive(Debug)]
+pub(crate) struct Product {
+    /// The shape of the result.
+    pub(crate) shape: Shape,
+    /// Rows, inner length, columns.
+    size: (usize, usize, usize),
+    batch: Shape,
+    a: Factor,
+    b: Factor,
+}
+
+#[derive(Debug)]
+struct Factor {
+    batch: Shape,
+    strides: Strides,
+    /// Elements of one matrix.
+    len: usize,
+}
+
+/// Rows and columns of the matrices in a tensor, and the shape of the batch. A vector is a row on the left, a column on the right.
+fn matrices(shape: &Shape, transposed: bool, is_left: bool) -> Result<((usize, usize), Factor), Error> {
+    let (rows, columns, batch) = match shape[..] {
+        [] => return Err(ErrorKind::Rank { expected: "at least 1 axis", found: 0 }.into()),
+        [n] if is_left => (1, n, Shape::SCALAR),
+        [n] => (n, 1, Shape::SCALAR),
+        [ref batch @ .., r, c] => (r, c, Shape::new(batch)?),
+    };
+    let len = Shape::new(&[rows, columns])?.len();
+    Ok(if transposed && shape.rank() > 1 {
+        ((columns, rows), Factor { batch, strides: (1, columns), len })
+    } else {
+        ((rows, columns), Factor { batch, strides: (columns, 1), len })
+    })
+}
+
+impl Product {
+    pub(crate) fn new(a: &Shape, transpose_a: bool, b: &Shape, transpose_b: bool) -> Result<Product, Error> {
+        let ((m, k), left) = matrices(a, transpose_a, true)?;
+        let ((other_k, n), right) = matrices(b, transpose_b, false)?;
+        if k != other_k {
+            return Err(ErrorKind::Inner { left: k, right: other_k }.into());
+        }
+        let batch = left.batch.broadcast(&right.batch)?;
+        let mut dims = batch.to_vec();
+        if a.rank() > 1 {
+            dims.push(m);
+        }
+        if b.rank() > 1 {
+            dims.push(n);
+        }
+        Ok(Product { shape: Shape::new(&dims)?, size: (m, k, n), batch, a: left, b: right })
+    }
+
+    /// Adds to `c`, or overwrites it.
+    pub(crate) fn run<T: Real>(&self, a: &[T], b: &[T], c: &mut [T], accumulate: bool) {
+        let (m, k, n) = self.size;
+        if c.is_empty() {
+            return;
+        }
+        if k == 0 {
+            if !accumulate {
+                c.fill(T::ZERO);
+            }
+            return;
+        }
+        // A batch of matrices times one matrix is one product with more rows.
+        if self.b.batch.len() == 1 && self.a.strides == (k, 1) {
+            T::gemm((self.batch.len() * m, k, n), a, self.a.strides, b, self.b.strides, c, accumulate);
+            return;
+        }
+        let position = |factor: &Factor, i: usize| {
+            let mut place = 0;
+            Walk::stretch(&factor.batch, &self.batch).runs(i, 1, |_, _, at, _| place = at * factor.len);
+            place
+        };
+        for i in 0..self.batch.len() {
+            let (a, b) = (&a[position(&self.a, i)..], &b[position(&self.b, i)..]);
+            T::gemm(self.size, a, self.a.strides, b, self.b.strides, &mut c[i * m * n..(i + 1) * m * n], accumulate);
+        }
+    }
+}
+
+/// a·b with either operand read transposed.
+pub(crate) fn matmul<T: Real>(a: &Tensor<T>, transpose_a: bool, b: &Tensor<T>, transpose_b: bool) -> Result<Tensor<T>, Error> {
+    let product = Product::new(a.shape(), transpose_a, b.shape(), transpose_b)?;
+    let mut c = allocate(product.shape.len())?;
+    product.run(a.as_slice(), b.as_slice(), &mut c, false);
+    Ok(Tensor::of(product.shape, c))
+}
+
+/// Products of at most this many multiplications are done by plain loops: the library's preparations would cost more.
+const TINY: usize = 512;
+/// Products of at least this many multiplications are worth a second thread.
+#[cfg(feature = "rayon")]
+const SHARED: usize = 1 << 24;
+
+/// The threads for a product of so many multiplications. The result has the same bits for any number of them.
+fn threads(multiplications: usize) -> gemm_common::Parallelism {
+    #[cfg(feature = "rayon")]
+    if multiplications >= SHARED {
+        return gemm_common::Parallelism::Rayon(0);
+    }
+    let _ = multiplications;
+    gemm_common::Parallelism::None
+}
+
+/// The element after the last one that a matrix of this size touches.
+fn reach(rows: usize, columns: usize, (row, column): Strides) -> usize {
+    (rows - 1) * row + (columns - 1) * column + 1
+}
+
+macro_rules! gemm {
+    ($($t:ident $library:path;)*) => { $(
+        impl Gemm for $t {
+            #[allow(unsafe_code)]
+            fn gemm(
+                (m, k, n): (usize, usize, usize),
+                a: &[$t],
+                (a_row, a_column): Strides,
+                b: &[$t],
+                (b_row, b_column): Strides,
+                c: &mut [$t],
+                accumulate: bool,
+            ) {
+                // Every access of either path lies below these bounds.
+                let (a, b) = (&a[..reach(m, k, (a_row, a_column))], &b[..reach(k, n, (b_row, b_column))]);
+                let c = &mut c[..m * n];
+                let multiplications = m.saturating_mul(k).saturating_mul(n);
+                if multiplications <= TINY {
+                    if !accumulate {
+                        c.fill(0.0);
+                    }
+                    for (i, c) in c.chunks_exact_mut(n).enumerate() {
+                        for l in 0..k {
+                            let factor = a[i * a_row + l * a_column];
+                            for (j, c) in c.iter_mut().enumerate() {
+                                *c += factor * b[l * b_row + j * b_column];
+                            }
+                        }
+                    }
+                    return;
+                }
+                let stride = |s: usize| s.cast_signed();
+                let multiply = $library();
+                // The library wants columns of the result next to each other, so it is given Cᵀ = Bᵀ Aᵀ.
+                //
+                // SAFETY: the pointers are those of live slices, `c` is borrowed mutably and so overlaps neither of the others, and
+                // all three were cut above to exactly the elements that sizes and strides reach.
+                unsafe {
+                    multiply(
+                        n, m, k,
+                        c.as_mut_ptr(), stride(n), 1, accumulate,
+                        b.as_ptr(), stride(b_row), stride(b_column),
+                        a.as_ptr(), stride(a_row), stride(a_column),
+                        1.0, 1.0, false, false, false,
+                        threads(multiplications),
+                    );
+                }
+            }
+        }
+    )* };
+}
+gemm! {
+    f32 gemm_f32::gemm::f32::get_gemm_fn;
+    f64 gemm_f64::gemm::f64::get_gemm_fn;
+}

@@ -1,0 +1,35 @@
+//! Moving elements without computing: permuting, joining.
+
+use super::{allocate, walk::Walk};
+use crate::{
+    error::Error,
+    real::Real,
+    shape::{MAX_RANK, Shape},
+    tensor::Tensor,
+};
+
+/// The tensor with its axes in the order `axes`, which names each once.
+pub(crate) fn permute<T: Real>(x: &Tensor<T>, axes: &[usize]) -> Result<Tensor<T>, Error> {
+    let own = x.shape().strides();
+    let (mut lengths, mut strides) = ([0; MAX_RANK], [0; MAX_RANK]);
+    for (to, &from) in axes.iter().enumerate() {
+        (lengths[to], strides[to]) = (x.shape()[from], own[from].cast_signed());
+    }
+    let shape = Shape::new(&lengths[..axes.len()])?;
+    Walk::new(&shape, &strides[..axes.len()], 0).gather(x.as_slice(), shape)
+}
+
+/// Tensors that differ at most in `axis`, one after the other; `shape` is that of the result.
+pub(crate) fn concat<T: Real>(parts: &[&Tensor<T>], axis: usize, shape: Shape) -> Result<Tensor<T>, Error> {
+    let mut elements = allocate(shape.len())?;
+    let (rows, ..) = shape.around(axis);
+    let mut at = 0;
+    for row in 0..rows {
+        for part in parts {
+            let n = part.len() / rows;
+            elements[at..at + n].copy_from_slice(&part.as_slice()[row * n..(row + 1) * n]);
+            at += n;
+        }
+    }
+    Ok(Tensor::of(shape, elements))
+}

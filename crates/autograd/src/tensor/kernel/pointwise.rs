@@ -1,0 +1,222 @@
+//! Pointwise kernels: a function of N operands and its gradients, each in one pass over memory, with broadcasting undone on the fly.
+
+use std::array::from_fn;
+
+use super::{
+    allocate,
+    dispatch::{Kernel, dispatch},
+    reduce::Sums,
+    walk::Walk,
+};
+use crate::{
+    elementary::{Function, Lane, Slope, X},
+    error::Error,
+    real::Real,
+    shape::Shape,
+    tensor::Tensor,
+};
+
+/// Operands are brought together in blocks of this many elements, which stay in the innermost cache.
+const BLOCK: usize = 256;
+
+/// An operand, block by block, in the order of the result.
+enum Source<'a, T> {
+    Straight(&'a [T]),
+    /// One number, repeated.
+    Constant(Vec<T>),
+    Stretched { elements: &'a [T], walk: Walk, block: Vec<T> },
+}
+
+impl<'a, T: Real> Source<'a, T> {
+    fn new(x: &'a Tensor<T>, to: &Shape) -> Source<'a, T> {
+        if x.shape().len() == to.len() {
+            return Source::Straight(x.as_slice());
+        }
+        let walk = Walk::stretch(x.shape(), to);
+        let n = BLOCK.min(to.len());
+        if walk.is_constant() {
+            Source::Constant(vec![x.as_slice().first().copied().unwrap_or_default(); n])
+        } else {
+            Source::Stretched { elements: x.as_slice(), walk, block: vec![T::ZERO; n] }
+        }
+    }
+
+    #[inline(always)]
+    fn block(&mut self, start: usize, n: usize) -> &[T] {
+        match self {
+            Source::Straight(elements) => &elements[start..start + n],
+            Source::Constant(block) => &block[..n],
+            Source::Stretched { elements, walk, block } => {
+                walk.read(elements, start, &mut block[..n]);
+                &block[..n]
+            }
+        }
+    }
+}
+
+/// The shape all operands stretch to.
+pub(crate) fn common_shape<'a, T: Real>(mut x: impl Iterator<Item = &'a Tensor<T>>) -> Result<Shape, Error> {
+    x.try_fold(Shape::SCALAR, |shape, t| shape.broadcast(t.shape()))
+}
+
+/// The values of all operands, if each has one element.
+#[inline]
+fn all_ones<T: Real, const N: usize>(x: [&Tensor<T>; N]) -> Option<([T; N], usize)> {
+    let (mut values, mut rank) = ([T::ZERO; N], 0);
+    for (value, t) in values.iter_mut().zip(x) {
+        *value = t.as_one()?;
+        rank = rank.max(t.rank());
+    }
+    Some((values, rank))
+}
+
+struct One<'a, T, F, const N: usize> {
+    function: &'a F,
+    x: [T; N],
+}
+
+impl<T: Real, F: Function<N>, const N: usize> Kernel for One<'_, T, F, N> {
+    type Output = T;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> T {
+        self.function.value(self.x.map(|x| X(Lane::<T, FMA>(x)))).0.0
+    }
+}
+
+struct Map<'a, T, F, const N: usize> {
+    function: &'a F,
+    x: [Source<'a, T>; N],
+    y: &'a mut [T],
+}
+
+impl<T: Real, F: Function<N>, const N: usize> Kernel for Map<'_, T, F, N> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(mut self) {
+        for (i, y) in self.y.chunks_mut(BLOCK).enumerate() {
+            let n = y.len();
+            let x = self.x.each_mut().map(|x| x.block(i * BLOCK, n));
+            for (i, y) in y.iter_mut().enumerate() {
+                *y = self.function.value(from_fn(|k| X(Lane::<T, FMA>(x[k][i])))).0.0;
+            }
+        }
+    }
+}
+
+/// y = f(x₀, …), element by element.
+pub(crate) fn map<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
+    if let Some((x, rank)) = all_ones(x) {
+        return Ok(Tensor::one(rank, dispatch(One { function, x })));
+    }
+    let shape = common_shape(x.into_iter())?;
+    let mut y = allocate(shape.len())?;
+    dispatch(Map { function, x: x.map(|x| Source::new(x, &shape)), y: &mut y });
+    Ok(Tensor::of(shape, y))
+}
+
+/// Which slopes of a function are numbers that stand in its rule.
+pub(crate) fn structure<F: Function<N>, const N: usize>(function: &F) -> [Option<f64>; N] {
+    let one = X(Lane::<f64, false>(1.0));
+    function.slopes([one; N], one).map(|slope| match slope {
+        Slope::Const(c) => Some(c),
+        Slope::Of(_) => None,
+    })
+}
+
+struct OneGradient<'a, T, F, const N: usize> {
+    function: &'a F,
+    x: [T; N],
+    y: T,
+    g: T,
+}
+
+impl<T: Real, F: Function<N>, const N: usize> Kernel for OneGradient<'_, T, F, N> {
+    type Output = [T; N];
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> [T; N] {
+        gradient::<T, F, N, FMA>(self.function, self.x, self.y, self.g)
+    }
+}
+
+/// g·∂y/∂xₖ for one element.
+#[inline(always)]
+fn gradient<T: Real, F: Function<N>, const N: usize, const FMA: bool>(function: &F, x: [T; N], y: T, g: T) -> [T; N] {
+    let (y, g) = (Lane::<T, FMA>(y), Lane::<T, FMA>(g));
+    function.slopes(x.map(|x| X(Lane(x))), X(y)).map(|slope| slope.times(Slope::Of(g)).or_lit(g).0)
+}
+
+/// Where the gradient of one operand goes.
+enum Target<T> {
+    Nowhere,
+    Straight(Vec<T>, Shape),
+    Summed(Sums),
+}
+
+struct Gradients<'a, T, F, const N: usize> {
+    function: &'a F,
+    x: [Source<'a, T>; N],
+    y: Source<'a, T>,
+    g: Source<'a, T>,
+    len: usize,
+    targets: [Target<T>; N],
+}
+
+impl<T: Real, F: Function<N>, const N: usize> Kernel for Gradients<'_, T, F, N> {
+    type Output = [Target<T>; N];
+    #[inline(always)]
+    fn run<const FMA: bool>(mut self) -> [Target<T>; N] {
+        // Local arrays overlap with nothing, which lets the loop vectorise without checks.
+        let mut results = [[T::ZERO; BLOCK]; N];
+        let mut start = 0;
+        while start < self.len {
+            let n = BLOCK.min(self.len - start);
+            let x = self.x.each_mut().map(|x| x.block(start, n));
+            let (y, g) = (self.y.block(start, n), self.g.block(start, n));
+            for i in 0..n {
+                let d = gradient::<T, F, N, FMA>(self.function, from_fn(|k| x[k][i]), y[i], g[i]);
+                for k in 0..N {
+                    results[k][i] = d[k];
+                }
+            }
+            for (target, result) in self.targets.iter_mut().zip(&results) {
+                match target {
+                    Target::Nowhere => {}
+                    Target::Straight(to, _) => to[start..start + n].copy_from_slice(&result[..n]),
+                    Target::Summed(sums) => sums.add(start, &result[..n]),
+                }
+            }
+            start += n;
+        }
+        self.targets
+    }
+}
+
+/// The gradients g·∂y/∂xₖ of the operands that `needs` one, each of the shape of its operand.
+pub(crate) fn gradients<T: Real, F: Function<N>, const N: usize>(
+    function: &F,
+    x: [&Tensor<T>; N],
+    y: &Tensor<T>,
+    g: &Tensor<T>,
+    needs: [bool; N],
+) -> Result<[Option<Tensor<T>>; N], Error> {
+    if let (Some((values, _)), Some(y), Some(g)) = (all_ones(x), y.as_one(), g.as_one()) {
+        let d = dispatch(OneGradient { function, x: values, y, g });
+        return Ok(from_fn(|k| needs[k].then(|| Tensor::one(x[k].rank(), d[k]))));
+    }
+    let shape = *y.shape();
+    let mut targets = [const { Target::Nowhere }; N];
+    for k in (0..N).filter(|&k| needs[k]) {
+        targets[k] = if x[k].shape().len() == shape.len() {
+            Target::Straight(allocate(shape.len())?, *x[k].shape())
+        } else {
+            Target::Summed(Sums::new(&shape, x[k].shape())?)
+        };
+    }
+    let x = x.map(|x| Source::new(x, &shape));
+    let kernel = Gradients { function, x, y: Source::new(y, &shape), g: Source::new(g, &shape), len: shape.len(), targets };
+    Ok(dispatch(kernel).map(|target| match target {
+        Target::Nowhere => None,
+        Target::Straight(elements, shape) => Some(Tensor::of(shape, elements)),
+        Target::Summed(sums) => Some(sums.finish()),
+    }))
+}

@@ -1,0 +1,122 @@
+//! Walking over an array in the order of another shape: broadcasting, transposing, slicing and their reverse.
+
+use crate::{
+    error::Error,
+    real::Real,
+    shape::{MAX_RANK, Shape},
+    tensor::{Tensor, kernel::allocate},
+};
+
+/// For each element of a shape in row-major order, the place of an element in an array.
+///
+/// Neighbouring axes that can be walked as one are merged, so that the innermost runs are long.
+#[derive(Debug, Clone)]
+pub(crate) struct Walk {
+    axes: [(usize, isize); MAX_RANK],
+    rank: usize,
+    offset: usize,
+}
+
+impl Walk {
+    /// Lengths and strides, outermost first, from an offset on.
+    pub(crate) fn new(lengths: &[usize], strides: &[isize], offset: usize) -> Walk {
+        let mut walk = Walk { axes: [(1, 0); MAX_RANK], rank: 0, offset };
+        for (&n, &s) in lengths.iter().zip(strides) {
+            if n == 1 {
+                continue;
+            }
+            match walk.rank.checked_sub(1).map(|last| &mut walk.axes[last]) {
+                Some((outer, stride)) if *stride == s * n.cast_signed() => (*outer, *stride) = (*outer * n, s),
+                _ => {
+                    walk.axes[walk.rank] = (n, s);
+                    walk.rank += 1;
+                }
+            }
+        }
+        walk.rank = walk.rank.max(1);
+        walk
+    }
+
+    /// The walk over an array of shape `from`, stretched to `to`.
+    pub(crate) fn stretch(from: &Shape, to: &Shape) -> Walk {
+        let (own, mut strides) = (from.strides(), [0; MAX_RANK]);
+        let shift = to.rank() - from.rank();
+        for axis in 0..from.rank() {
+            if from[axis] != 1 {
+                strides[shift + axis] = own[axis].cast_signed();
+            }
+        }
+        Walk::new(to, &strides[..to.rank()], 0)
+    }
+
+    /// Whether every element is the same one.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.axes[..self.rank].iter().all(|&(_, stride)| stride == 0)
+    }
+
+    /// Calls `visit(done, n, at, stride)` for each straight run among the elements `start .. start + len`:
+    /// `n` elements, `done` of which precede them in the range, stand at `at`, `at + stride`, ….
+    #[inline]
+    pub(crate) fn runs(&self, start: usize, len: usize, mut visit: impl FnMut(usize, usize, usize, isize)) {
+        let last = self.rank - 1;
+        let (mut position, mut rest, mut at) = ([0; MAX_RANK], start, self.offset.cast_signed());
+        for axis in (0..self.rank).rev() {
+            let (n, stride) = self.axes[axis];
+            position[axis] = rest % n;
+            rest /= n;
+            at += position[axis].cast_signed() * stride;
+        }
+        let (inner, stride) = self.axes[last];
+        let mut done = 0;
+        while done < len {
+            let n = (inner - position[last]).min(len - done);
+            visit(done, n, at.cast_unsigned(), stride);
+            done += n;
+            at -= position[last].cast_signed() * stride;
+            position[last] = 0;
+            for axis in (0..last).rev() {
+                let (length, stride) = self.axes[axis];
+                position[axis] += 1;
+                at += stride;
+                if position[axis] < length {
+                    break;
+                }
+                at -= length.cast_signed() * stride;
+                position[axis] = 0;
+            }
+        }
+    }
+
+    /// Copies the elements `start .. start + to.len()` of the walk.
+    pub(crate) fn read<T: Real>(&self, from: &[T], start: usize, to: &mut [T]) {
+        self.runs(start, to.len(), |done, n, at, stride| {
+            let to = &mut to[done..done + n];
+            match stride {
+                0 => to.fill(from[at]),
+                1 => to.copy_from_slice(&from[at..at + n]),
+                _ => to.iter_mut().enumerate().for_each(|(i, t)| *t = from[at.wrapping_add_signed(i.cast_signed() * stride)]),
+            }
+        });
+    }
+
+    /// All elements of the walk, as a tensor of `shape`, which has as many.
+    pub(crate) fn gather<T: Real>(&self, from: &[T], shape: Shape) -> Result<Tensor<T>, Error> {
+        let mut elements = allocate(shape.len())?;
+        if !elements.is_empty() {
+            self.read(from, 0, &mut elements);
+        }
+        Ok(Tensor::of(shape, elements))
+    }
+
+    /// Adds `from` to the elements of the walk in `to`.
+    pub(crate) fn scatter_add<T: Real>(&self, from: &[T], to: &mut [T]) {
+        if from.is_empty() {
+            return;
+        }
+        self.runs(0, from.len(), |done, n, at, stride| {
+            for (i, &v) in from[done..done + n].iter().enumerate() {
+                to[at.wrapping_add_signed(i.cast_signed() * stride)] += v;
+            }
+        });
+    }
+}
