@@ -21,7 +21,12 @@ fn main() -> Result<(), autograd::Error> {
     println!("{} {}", gr.wrt(v)?, gr.wrt(w)?);
     let bad = (w.matmul(w) + 1.0).tanh().exp().sum() * 2.0;
     println!("{}", bad.backward().unwrap_err());
-    for entry in autograd::op::catalogue() { if let Some(h) = entry.handle { let d = h().derivation().unwrap(); println!("{:12} y = {:30} {}", entry.name, d.value, d.slopes.join("   ")); } }
+    for entry in autograd::op::catalogue() {
+        if let Some(h) = entry.handle {
+            let d = h().derivation().unwrap();
+            println!("{:12} y = {:30} {}", entry.name, d.value, d.slopes.join("   "));
+        }
+    }
     for _ in 0..3 {
         let clock = std::time::Instant::now();
         let g = Graph::<f64>::new();
@@ -36,7 +41,12 @@ fn main() -> Result<(), autograd::Error> {
         let done = clock.elapsed();
         drop((grads, g));
         let n = 125_000.0;
-        println!("scalar graph: {:.0} ns/node forward, {:.0} backward, {:.0} drop", built.as_nanos() as f64 / n, (done - built).as_nanos() as f64 / n, (clock.elapsed() - done).as_nanos() as f64 / n);
+        println!(
+            "scalar graph: {:.0} ns/node forward, {:.0} backward, {:.0} drop",
+            built.as_nanos() as f64 / n,
+            (done - built).as_nanos() as f64 / n,
+            (clock.elapsed() - done).as_nanos() as f64 / n
+        );
     }
     Ok(())
 }

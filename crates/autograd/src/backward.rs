@@ -80,7 +80,11 @@ fn blame<T: Real>(error: Error, tape: &Tape<T>, op: &dyn Erased, id: u32) -> Err
 }
 
 /// First-order gradients of `root`, by tensors; nothing is recorded.
-pub(crate) fn backward<T: Real>(root: Var<'_, T>, cotangent: Option<&Tensor<T>>, at: &'static Location<'static>) -> Result<Gradients<T>, Error> {
+pub(crate) fn backward<T: Real>(
+    root: Var<'_, T>,
+    cotangent: Option<&Tensor<T>>,
+    at: &'static Location<'static>,
+) -> Result<Gradients<T>, Error> {
     let graph = root.graph();
     let tape = &*graph.tape.borrow();
     let value = tape.node(root.id()).value.tensor()?;
@@ -252,7 +256,12 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
 }
 
 /// The gradients of `root` by `wrt`, as variables.
-pub(crate) fn grad<'g, T: Real>(graph: &'g Graph<T>, root: Var<'g, T>, wrt: &[Var<'g, T>], at: &'static Location<'static>) -> Vec<Var<'g, T>> {
+pub(crate) fn grad<'g, T: Real>(
+    graph: &'g Graph<T>,
+    root: Var<'g, T>,
+    wrt: &[Var<'g, T>],
+    at: &'static Location<'static>,
+) -> Vec<Var<'g, T>> {
     let reject = |error: Error| vec![graph.poison(error.in_op("grad", Vec::new).at(at)); wrt.len()];
     if let Some(stranger) = wrt.iter().chain([&root]).find(|x| !std::ptr::eq(x.graph(), graph)) {
         let native = wrt.iter().chain([&root]).find(|x| std::ptr::eq(x.graph(), graph));

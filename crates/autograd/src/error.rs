@@ -231,7 +231,9 @@ fn broadcast_message(left: &Shape, right: &Shape) -> String {
     });
     let (a, b) = clash.map_or((0, 0), |d| (left.from_end(d), right.from_end(d)));
     let axis = clash.map_or(-1, |d| -1 - d.cast_signed());
-    format!("shapes {left} and {right} do not broadcast: axis {axis} has length {a} on the left and {b} on the right; they must be equal, or one of them 1")
+    format!(
+        "shapes {left} and {right} do not broadcast: axis {axis} has length {a} on the left and {b} on the right; they must be equal, or one of them 1"
+    )
 }
 
 fn axis_message(axis: isize, rank: usize) -> String {

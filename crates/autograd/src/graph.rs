@@ -272,7 +272,7 @@ impl<T: Real> Graph<T> {
             let tape = self.tape.borrow();
             let nodes = x.iter().map(|v| tape.node(v.id()));
             let needs_gradient = nodes.clone().any(|node| node.needs_gradient);
-            let value = op::tensors(nodes.map(|node| &node.value)).and_then(|x| T::forward(&op, &x, at));
+            let value = op::tensors(nodes.map(|node| &node.value)).and_then(|x| T::forward(&op, &x, Some(at)));
             (value.into(), needs_gradient)
         };
         let inputs: Few<u32> = x.iter().map(|v| v.id()).collect();

@@ -6,17 +6,17 @@ mod erased;
 mod methods;
 
 // One file a family, in the order in which a reader would want them.
-pub mod pointwise;
-pub mod reduce;
+pub mod index;
 pub mod linear;
 pub mod movement;
-pub mod index;
 pub mod normalise;
+pub mod pointwise;
+pub mod reduce;
 
 use std::fmt::Debug;
 
-pub use algebra::{Algebra, Apply, Value};
 pub(crate) use algebra::tensors;
+pub use algebra::{Algebra, Apply, Value};
 pub use catalogue::{Entry, Sample, catalogue};
 pub use erased::{Engine, Handle, Typed};
 pub(crate) use erased::{Erased, Few};

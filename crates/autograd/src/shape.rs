@@ -177,8 +177,7 @@ impl Shape {
 
     /// Whether a tensor of this shape may be stretched to `target`.
     pub(crate) fn stretches_to(&self, target: &Shape) -> bool {
-        self.rank() <= target.rank()
-            && (0..self.rank()).all(|d| self.from_end(d) == 1 || self.from_end(d) == target.from_end(d))
+        self.rank() <= target.rank() && (0..self.rank()).all(|d| self.from_end(d) == 1 || self.from_end(d) == target.from_end(d))
     }
 
     /// This shape with the flagged axes set to length 1, or removed.
@@ -206,6 +205,12 @@ impl Shape {
     /// The elements seen as blocks around one axis: how many blocks, the length of the axis, the elements after it.
     pub(crate) fn around(&self, axis: usize) -> (usize, usize, usize) {
         (self[..axis].iter().product(), self[axis], self[axis + 1..].iter().product())
+    }
+
+    /// The shape of a matrix whose rows are the elements along the last axis.
+    pub(crate) fn as_rows(&self) -> Result<Shape, Error> {
+        let last = self.axis(-1)?;
+        Shape::new(&[self.around(last).0, self[last]])
     }
 
     /// This shape with one axis of another length.

@@ -37,7 +37,10 @@ pub struct Tensor<T>(Repr<T>);
 #[derive(Clone)]
 enum Repr<T> {
     /// A tensor of one element, of any rank; every tensor of one element is kept so.
-    One { rank: u8, value: T },
+    One {
+        rank: u8,
+        value: T,
+    },
     Many(Arc<Array<T>>),
 }
 
@@ -202,9 +205,7 @@ impl<T: Real> Tensor<T> {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Repr::Many(a), Repr::Many(b)) => Arc::ptr_eq(a, b),
-            (Repr::One { rank: r, value: a }, Repr::One { rank: s, value: b }) => {
-                r == s && a.to_f64().to_bits() == b.to_f64().to_bits()
-            }
+            (Repr::One { rank: r, value: a }, Repr::One { rank: s, value: b }) => r == s && a.to_f64().to_bits() == b.to_f64().to_bits(),
             _ => false,
         }
     }

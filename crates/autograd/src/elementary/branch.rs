@@ -2,7 +2,10 @@
 
 use std::{cell::RefCell, cmp::Ordering};
 
-use super::{Elementary, Function, Lane, X, table::{self, table}};
+use super::{
+    Elementary, Function, Lane, X,
+    table::{self, table},
+};
 
 /// The side of one kink on which a point lies.
 #[derive(Debug, Clone, Copy, PartialEq)]

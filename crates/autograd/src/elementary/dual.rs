@@ -1,6 +1,9 @@
 //! The world of numbers with derivatives: a formula evaluated on duals gives its gradient in one pass.
 
-use super::{Elementary, Function, X, table::{self, table}};
+use super::{
+    Elementary, Function, X,
+    table::{self, table},
+};
 
 /// A derivative: a constant known from the text of a rule, or a computed quantity.
 ///

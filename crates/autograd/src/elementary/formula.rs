@@ -56,6 +56,13 @@ impl Formula<'_> {
     }
 
     fn call(self, function: &'static str, others: &[Self], parameters: Vec<String>) -> Self {
+        let number = match self.scratch.0.borrow()[self.id] {
+            Part::Number(c) => Some(c),
+            _ => None,
+        };
+        if let (Some(c), "neg") = (number, function) {
+            return self.lit(-c);
+        }
         let operands = std::iter::once(self.id).chain(others.iter().map(|o| o.id)).collect();
         self.scratch.push(Part::Call { function, operands, parameters })
     }

@@ -60,34 +60,91 @@ macro_rules! numeric {
      ln2: ($ln2_hi:expr, $ln2_lo:expr), exp: ($lowest:expr, $highest:expr), exp_poly: $exp_poly:expr,
      ln_even: $ln_even:expr, ln_odd: $ln_odd:expr, subnormal: ($scale:expr, $shift:expr), erf: $erf:path, erfc: $erfc:path) => {
         impl Numeric for $t {
-            #[inline(always)] fn neg<const FMA: bool>(self) -> Self { -self }
-            #[inline(always)] fn add<const FMA: bool>(self, b: Self) -> Self { self + b }
-            #[inline(always)] fn sub<const FMA: bool>(self, b: Self) -> Self { self - b }
-            #[inline(always)] fn mul<const FMA: bool>(self, b: Self) -> Self { self * b }
-            #[inline(always)] fn div<const FMA: bool>(self, b: Self) -> Self { self / b }
-            #[inline(always)] fn add_lit<const FMA: bool>(self, c: f64) -> Self { self + c as $t }
-            #[inline(always)] fn sub_lit<const FMA: bool>(self, c: f64) -> Self { self - c as $t }
-            #[inline(always)] fn rsub_lit<const FMA: bool>(self, c: f64) -> Self { c as $t - self }
-            #[inline(always)] fn mul_lit<const FMA: bool>(self, c: f64) -> Self { self * c as $t }
-            #[inline(always)] fn div_lit<const FMA: bool>(self, c: f64) -> Self { self / c as $t }
-            #[inline(always)] fn rdiv_lit<const FMA: bool>(self, c: f64) -> Self { c as $t / self }
+            #[inline(always)]
+            fn neg<const FMA: bool>(self) -> Self {
+                -self
+            }
+            #[inline(always)]
+            fn add<const FMA: bool>(self, b: Self) -> Self {
+                self + b
+            }
+            #[inline(always)]
+            fn sub<const FMA: bool>(self, b: Self) -> Self {
+                self - b
+            }
+            #[inline(always)]
+            fn mul<const FMA: bool>(self, b: Self) -> Self {
+                self * b
+            }
+            #[inline(always)]
+            fn div<const FMA: bool>(self, b: Self) -> Self {
+                self / b
+            }
+            #[inline(always)]
+            fn add_lit<const FMA: bool>(self, c: f64) -> Self {
+                self + c as $t
+            }
+            #[inline(always)]
+            fn sub_lit<const FMA: bool>(self, c: f64) -> Self {
+                self - c as $t
+            }
+            #[inline(always)]
+            fn rsub_lit<const FMA: bool>(self, c: f64) -> Self {
+                c as $t - self
+            }
+            #[inline(always)]
+            fn mul_lit<const FMA: bool>(self, c: f64) -> Self {
+                self * c as $t
+            }
+            #[inline(always)]
+            fn div_lit<const FMA: bool>(self, c: f64) -> Self {
+                self / c as $t
+            }
+            #[inline(always)]
+            fn rdiv_lit<const FMA: bool>(self, c: f64) -> Self {
+                c as $t / self
+            }
             #[inline(always)]
             fn masked_mul<const FMA: bool>(self, b: Self) -> Self {
                 let product = self * b;
                 if (self == 0.0) | (b == 0.0) { 0.0 } else { product }
             }
-            #[inline(always)] fn abs<const FMA: bool>(self) -> Self { $t::abs(self) }
+            #[inline(always)]
+            fn abs<const FMA: bool>(self) -> Self {
+                $t::abs(self)
+            }
             #[inline(always)]
             fn sign<const FMA: bool>(self) -> Self {
-                if self > 0.0 { 1.0 } else if self < 0.0 { -1.0 } else { self * 0.0 }
+                if self > 0.0 {
+                    1.0
+                } else if self < 0.0 {
+                    -1.0
+                } else {
+                    self * 0.0
+                }
             }
             #[inline(always)]
             fn step<const FMA: bool>(self) -> Self {
-                if self > 0.0 { 1.0 } else if self <= 0.0 { 0.0 } else { self }
+                if self > 0.0 {
+                    1.0
+                } else if self <= 0.0 {
+                    0.0
+                } else {
+                    self
+                }
             }
-            #[inline(always)] fn square<const FMA: bool>(self) -> Self { self * self }
-            #[inline(always)] fn recip<const FMA: bool>(self) -> Self { 1.0 / self }
-            #[inline(always)] fn sqrt<const FMA: bool>(self) -> Self { $t::sqrt(self) }
+            #[inline(always)]
+            fn square<const FMA: bool>(self) -> Self {
+                self * self
+            }
+            #[inline(always)]
+            fn recip<const FMA: bool>(self) -> Self {
+                1.0 / self
+            }
+            #[inline(always)]
+            fn sqrt<const FMA: bool>(self) -> Self {
+                $t::sqrt(self)
+            }
             #[inline(always)]
             fn powi<const FMA: bool>(self, n: i32) -> Self {
                 match n {
@@ -99,8 +156,14 @@ macro_rules! numeric {
                     _ => $t::powi(self, n),
                 }
             }
-            #[inline(always)] fn powf<const FMA: bool>(self, c: f64) -> Self { $t::powf(self, c as $t) }
-            #[inline(always)] fn pow<const FMA: bool>(self, b: Self) -> Self { $t::powf(self, b) }
+            #[inline(always)]
+            fn powf<const FMA: bool>(self, c: f64) -> Self {
+                $t::powf(self, c as $t)
+            }
+            #[inline(always)]
+            fn pow<const FMA: bool>(self, b: Self) -> Self {
+                $t::powf(self, b)
+            }
 
             #[inline(always)]
             fn exp<const FMA: bool>(self) -> Self {
@@ -117,7 +180,13 @@ macro_rules! numeric {
                 // 2ⁿ(1 + q) − 1, with 2ⁿ − 1 exact where q matters.
                 let small = $t::fma::<FMA>(q * a, b, a * b - 1.0);
                 let large = (1.0 + q) * a * b;
-                if self > ($mantissa as $t) { large } else if self == 0.0 { self } else { small }
+                if self > ($mantissa as $t) {
+                    large
+                } else if self == 0.0 {
+                    self
+                } else {
+                    small
+                }
             }
             #[inline(always)]
             fn ln<const FMA: bool>(self) -> Self {
@@ -145,9 +214,18 @@ macro_rules! numeric {
                 let ln = u.ln_lane::<FMA>();
                 if (u == 0.0) | (u == $t::INFINITY) { ln } else { ln + lost }
             }
-            #[inline(always)] fn sin<const FMA: bool>(self) -> Self { $t::sin(self) }
-            #[inline(always)] fn cos<const FMA: bool>(self) -> Self { $t::cos(self) }
-            #[inline(always)] fn tan<const FMA: bool>(self) -> Self { $t::tan(self) }
+            #[inline(always)]
+            fn sin<const FMA: bool>(self) -> Self {
+                $t::sin(self)
+            }
+            #[inline(always)]
+            fn cos<const FMA: bool>(self) -> Self {
+                $t::cos(self)
+            }
+            #[inline(always)]
+            fn tan<const FMA: bool>(self) -> Self {
+                $t::tan(self)
+            }
             #[inline(always)]
             fn tanh<const FMA: bool>(self) -> Self {
                 let e = Numeric::expm1::<FMA>(-2.0 * $t::abs(self));
@@ -163,8 +241,14 @@ macro_rules! numeric {
                 let e = Numeric::exp::<FMA>(-$t::abs(self));
                 (if self > 0.0 { self } else { 0.0 }) + Numeric::ln_1p::<FMA>(e)
             }
-            #[inline(always)] fn erf<const FMA: bool>(self) -> Self { $erf(self) }
-            #[inline(always)] fn erfc<const FMA: bool>(self) -> Self { $erfc(self) }
+            #[inline(always)]
+            fn erf<const FMA: bool>(self) -> Self {
+                $erf(self)
+            }
+            #[inline(always)]
+            fn erfc<const FMA: bool>(self) -> Self {
+                $erfc(self)
+            }
             #[inline(always)]
             fn relu<const FMA: bool>(self) -> Self {
                 if self <= 0.0 { 0.0 } else { self }
@@ -181,7 +265,13 @@ macro_rules! numeric {
             #[inline(always)]
             fn clamp<const FMA: bool>(self, low: f64, high: f64) -> Self {
                 let (low, high) = (low as $t, high as $t);
-                if self < low { low } else if self > high { high } else { self }
+                if self < low {
+                    low
+                } else if self > high {
+                    high
+                } else {
+                    self
+                }
             }
             #[inline(always)]
             fn max<const FMA: bool>(self, b: Self) -> Self {
@@ -191,12 +281,30 @@ macro_rules! numeric {
             fn min<const FMA: bool>(self, b: Self) -> Self {
                 if (self <= b) | self.is_nan() { self } else { b }
             }
-            #[inline(always)] fn gt<const FMA: bool>(self, b: Self) -> Self { if self > b { 1.0 } else { 0.0 } }
-            #[inline(always)] fn ge<const FMA: bool>(self, b: Self) -> Self { if self >= b { 1.0 } else { 0.0 } }
-            #[inline(always)] fn lt<const FMA: bool>(self, b: Self) -> Self { if self < b { 1.0 } else { 0.0 } }
-            #[inline(always)] fn le<const FMA: bool>(self, b: Self) -> Self { if self <= b { 1.0 } else { 0.0 } }
-            #[inline(always)] fn eq<const FMA: bool>(self, b: Self) -> Self { if self == b { 1.0 } else { 0.0 } }
-            #[inline(always)] fn ne<const FMA: bool>(self, b: Self) -> Self { if self != b { 1.0 } else { 0.0 } }
+            #[inline(always)]
+            fn gt<const FMA: bool>(self, b: Self) -> Self {
+                if self > b { 1.0 } else { 0.0 }
+            }
+            #[inline(always)]
+            fn ge<const FMA: bool>(self, b: Self) -> Self {
+                if self >= b { 1.0 } else { 0.0 }
+            }
+            #[inline(always)]
+            fn lt<const FMA: bool>(self, b: Self) -> Self {
+                if self < b { 1.0 } else { 0.0 }
+            }
+            #[inline(always)]
+            fn le<const FMA: bool>(self, b: Self) -> Self {
+                if self <= b { 1.0 } else { 0.0 }
+            }
+            #[inline(always)]
+            fn eq<const FMA: bool>(self, b: Self) -> Self {
+                if self == b { 1.0 } else { 0.0 }
+            }
+            #[inline(always)]
+            fn ne<const FMA: bool>(self, b: Self) -> Self {
+                if self != b { 1.0 } else { 0.0 }
+            }
             #[inline(always)]
             fn select<const FMA: bool>(self, a: Self, b: Self) -> Self {
                 let chosen = if self == 0.0 { b } else { a };

@@ -22,118 +22,120 @@ const NORMAL_HEIGHT: f64 = 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
 
 /// Hands all rows of the table to the macro `$reader`.
 macro_rules! table {
-    ($reader:ident) => { $reader! {
-        /// −x
-        op Neg: neg(x) = y, value: native, d: [-1.0], kinks: [], on: [(-2.0, 2.0)];
-        /// a + b
-        op Add: add(a, b) = y, value: native, d: [1.0, 1.0], kinks: [], on: [(-2.0, 2.0), (-2.0, 2.0)];
-        /// a − b
-        op Sub: sub(a, b) = y, value: native, d: [1.0, -1.0], kinks: [], on: [(-2.0, 2.0), (-2.0, 2.0)];
-        /// a·b
-        op Mul: mul(a, b) = y, value: native, d: [b, a], kinks: [], on: [(-2.0, 2.0), (-2.0, 2.0)];
-        /// a/b
-        op Div: div(a, b) = y, value: native, d: [1.0 / b, -y / b], kinks: [], on: [(-2.0, 2.0), (0.5, 2.0)];
-        /// x + c
-        op AddLit: add_lit(x; c: f64 = 0.7) = y, value: native, d: [1.0], kinks: [], on: [(-2.0, 2.0)];
-        /// x − c
-        op SubLit: sub_lit(x; c: f64 = 0.7) = y, value: native, d: [1.0], kinks: [], on: [(-2.0, 2.0)];
-        /// c − x
-        op RsubLit: rsub_lit(x; c: f64 = 0.7) = y, value: native, d: [-1.0], kinks: [], on: [(-2.0, 2.0)];
-        /// c·x
-        op MulLit: mul_lit(x; c: f64 = 0.7) = y, value: native, d: [x.lit(c)], kinks: [], on: [(-2.0, 2.0)];
-        /// x/c
-        op DivLit: div_lit(x; c: f64 = 0.7) = y, value: native, d: [x.lit(1.0 / c)], kinks: [], on: [(-2.0, 2.0)];
-        /// c/x
-        op RdivLit: rdiv_lit(x; c: f64 = 0.7) = y, value: native, d: [-y / x], kinks: [], on: [(0.5, 2.0)];
+    ($reader:ident) => {
+        $reader! {
+            /// −x
+            op Neg: neg(x) = y, value: native, d: [-1.0], kinks: [], on: [(-2.0, 2.0)];
+            /// a + b
+            op Add: add(a, b) = y, value: native, d: [1.0, 1.0], kinks: [], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            /// a − b
+            op Sub: sub(a, b) = y, value: native, d: [1.0, -1.0], kinks: [], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            /// a·b
+            op Mul: mul(a, b) = y, value: native, d: [b, a], kinks: [], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            /// a/b
+            op Div: div(a, b) = y, value: native, d: [1.0 / b, -y / b], kinks: [], on: [(-2.0, 2.0), (0.5, 2.0)];
+            /// x + c
+            op AddLit: add_lit(x; c: f64 = 0.7) = y, value: native, d: [1.0], kinks: [], on: [(-2.0, 2.0)];
+            /// x − c
+            op SubLit: sub_lit(x; c: f64 = 0.7) = y, value: native, d: [1.0], kinks: [], on: [(-2.0, 2.0)];
+            /// c − x
+            op RsubLit: rsub_lit(x; c: f64 = 0.7) = y, value: native, d: [-1.0], kinks: [], on: [(-2.0, 2.0)];
+            /// c·x
+            op MulLit: mul_lit(x; c: f64 = 0.7) = y, value: native, d: [x.lit(c)], kinks: [], on: [(-2.0, 2.0)];
+            /// x/c
+            op DivLit: div_lit(x; c: f64 = 0.7) = y, value: native, d: [x.lit(1.0 / c)], kinks: [], on: [(-2.0, 2.0)];
+            /// c/x
+            op RdivLit: rdiv_lit(x; c: f64 = 0.7) = y, value: native, d: [-y / x], kinks: [], on: [(0.5, 2.0)];
 
-        /// a·b, but 0 where a factor is 0, whatever the other one is: the product of the chain rule.
-        fun MaskedMul: masked_mul(a, b) = y, value: native, d: [b, a], kinks: [], on: [(-2.0, 2.0), (-2.0, 2.0)];
-        /// |x|. The slope at 0 is 0.
-        fun Abs: abs(x) = y, value: native, d: [x.sign()], kinks: [x], on: [(-2.0, 2.0)];
-        /// −1, 0 or 1 by the sign of x. The slope is 0 everywhere.
-        fun Sign: sign(x) = y, value: native, d: [0.0], kinks: [x], on: [(-2.0, 2.0)];
-        /// 1 where x > 0, else 0. The slope is 0 everywhere.
-        fun Step: step(x) = y, value: native, d: [0.0], kinks: [x], on: [(-2.0, 2.0)];
-        /// x²
-        fun Square: square(x) = y, value: native, d: [2.0 * x], kinks: [], on: [(-2.0, 2.0)];
-        /// 1/x
-        fun Recip: recip(x) = y, value: native, d: [-(y * y)], kinks: [], on: [(0.5, 2.0)];
-        /// √x. The slope at 0 is +∞.
-        fun Sqrt: sqrt(x) = y, value: native, d: [0.5 / y], kinks: [], on: [(0.5, 2.0)];
-        /// xⁿ for a whole number n.
-        fun Powi: powi(x; n: i32 = 3) = y, value: native,
-            d: [if n == 0 { x.lit(0.0) } else { f64::from(n) * x.powi(n.saturating_sub(1)) }], kinks: [], on: [(0.5, 2.0)];
-        /// xᶜ for a fixed number c. NaN for a negative x unless c is whole.
-        fun Powf: powf(x; c: f64 = 2.5) = y, value: native,
-            d: [if c == 0.0 { x.lit(0.0) } else { c * x.powf(c - 1.0) }], kinks: [], on: [(0.5, 2.0)];
-        /// aᵇ. NaN for a negative a unless b is whole.
-        fun Pow: pow(a, b) = y, value: native,
-            d: [b.masked_mul(a.pow(b - 1.0)), (a.eq(a.lit(0.0)) * b.ge(b.lit(0.0))).select(a.lit(0.0), y * a.ln())],
-            kinks: [], on: [(0.5, 2.0), (-2.0, 2.0)];
-        /// eˣ
-        fun Exp: exp(x) = y, value: native, d: [y], kinks: [], on: [(-2.0, 2.0)];
-        /// eˣ − 1, exact for small x.
-        fun Expm1: expm1(x) = y, value: native, d: [y + 1.0], kinks: [], on: [(-2.0, 2.0)];
-        /// Natural logarithm. −∞ at 0, NaN below.
-        fun Ln: ln(x) = y, value: native, d: [1.0 / x], kinks: [], on: [(0.5, 2.0)];
-        /// ln(1 + x), exact for small x.
-        fun Ln1p: ln_1p(x) = y, value: native, d: [1.0 / (1.0 + x)], kinks: [], on: [(-0.5, 2.0)];
-        /// Sine of an angle in radians.
-        fun Sin: sin(x) = y, value: native, d: [x.cos()], kinks: [], on: [(-3.0, 3.0)];
-        /// Cosine of an angle in radians.
-        fun Cos: cos(x) = y, value: native, d: [-x.sin()], kinks: [], on: [(-3.0, 3.0)];
-        /// Tangent of an angle in radians.
-        fun Tan: tan(x) = y, value: native, d: [1.0 + y * y], kinks: [], on: [(-1.2, 1.2)];
-        /// Hyperbolic tangent (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ).
-        fun Tanh: tanh(x) = y, value: native, d: [1.0 - y * y], kinks: [], on: [(-2.0, 2.0)];
-        /// Logistic function 1/(1 + e⁻ˣ).
-        fun Sigmoid: sigmoid(x) = y, value: native, d: [y * (1.0 - y)], kinks: [], on: [(-3.0, 3.0)];
-        /// ln(1 + eˣ), a smooth relu; stable for any x.
-        fun Softplus: softplus(x) = y, value: native, d: [x.sigmoid()], kinks: [], on: [(-3.0, 3.0)];
-        /// Error function 2/√π ∫₀ˣ e^(−t²) dt.
-        fun Erf: erf(x) = y, value: native, d: [FRAC_2_SQRT_PI * (-(x * x)).exp()], kinks: [], on: [(-2.0, 2.0)];
-        /// 1 − erf(x), exact where erf is close to 1.
-        fun Erfc: erfc(x) = y, value: native, d: [-FRAC_2_SQRT_PI * (-(x * x)).exp()], kinks: [], on: [(-2.0, 2.0)];
-        /// x where x > 0, else 0: the rectified linear unit. The slope at 0 is 0.
-        fun Relu: relu(x) = y, value: native, d: [x.step()], kinks: [x], on: [(-2.0, 2.0)];
-        /// x where x > 0, else `slope`·x. The slope at 0 is that of the negative side.
-        fun LeakyRelu: leaky_relu(x; slope: f64 = 0.01) = y, value: native,
-            d: [x.step().select(x.lit(1.0), x.lit(slope))], kinks: [x], on: [(-2.0, 2.0)];
-        /// x where x > 0, else α(eˣ − 1): the exponential linear unit (Clevert et al. 2016). The slope at 0 is that of the negative side.
-        fun Elu: elu(x; alpha: f64 = 1.3) = y, value: native,
-            d: [x.step().select(x.lit(1.0), alpha * x.exp())], kinks: [x], on: [(-2.0, 2.0)];
-        /// x·Φ(x) with the normal distribution function Φ (Hendrycks and Gimpel 2016), in the exact form.
-        fun Gelu: gelu(x) = y, value: (x.masked_mul(0.5 * (-FRAC_1_SQRT_2 * x).erfc())),
-            d: [0.5 * (-FRAC_1_SQRT_2 * x).erfc() + x.masked_mul(NORMAL_HEIGHT * (-0.5 * (x * x)).exp())], kinks: [], on: [(-2.0, 2.0)];
-        /// x·sigmoid(x), also called swish (Elfwing et al. 2018).
-        fun Silu: silu(x) = y, value: (x.masked_mul(x.sigmoid())),
-            d: [x.sigmoid() * (1.0 + x.masked_mul((-x).sigmoid()))], kinks: [], on: [(-3.0, 3.0)];
-        /// x held between `low` and `high`. The slope is 1 on the closed interval.
-        fun Clamp: clamp(x; low: f64 = -0.9, high: f64 = 1.1) = y, value: native,
-            d: [x.ge(x.lit(low)) * x.le(x.lit(high))], kinks: [x - low, x - high], on: [(-2.0, 2.0)];
-        /// The larger of a and b, NaN if one is. At a tie each has slope ½.
-        fun Max: max(a, b) = y, value: native, d: [a.gt(b) + 0.5 * a.eq(b), b.gt(a) + 0.5 * b.eq(a)], kinks: [a - b],
-            on: [(-2.0, 2.0), (-2.0, 2.0)];
-        /// The smaller of a and b, NaN if one is. At a tie each has slope ½.
-        fun Min: min(a, b) = y, value: native, d: [a.lt(b) + 0.5 * a.eq(b), b.lt(a) + 0.5 * b.eq(a)], kinks: [a - b],
-            on: [(-2.0, 2.0), (-2.0, 2.0)];
-        /// 1 where a > b, else 0. The slope is 0 everywhere, as for the other comparisons.
-        fun Gt: gt(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
-        /// 1 where a ≥ b, else 0.
-        fun Ge: ge(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
-        /// 1 where a < b, else 0.
-        fun Lt: lt(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
-        /// 1 where a ≤ b, else 0.
-        fun Le: le(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
-        /// 1 where a = b, else 0.
-        fun Eq: eq(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
-        /// 1 where a ≠ b, else 0.
-        fun Ne: ne(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
-        /// a where the condition is not 0, else b; NaN where the condition is. The side not taken gets no gradient, were its slope infinite.
-        fun Select: select(condition, a, b) = y, value: native,
-            d: [0.0, condition.ne(condition.lit(0.0)), condition.eq(condition.lit(0.0))], kinks: [condition],
-            on: [(-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)];
-    } };
+            /// a·b, but 0 where a factor is 0, whatever the other one is: the product of the chain rule.
+            fun MaskedMul: masked_mul(a, b) = y, value: native, d: [b, a], kinks: [], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            /// |x|. The slope at 0 is 0.
+            fun Abs: abs(x) = y, value: native, d: [x.sign()], kinks: [x], on: [(-2.0, 2.0)];
+            /// −1, 0 or 1 by the sign of x. The slope is 0 everywhere.
+            fun Sign: sign(x) = y, value: native, d: [0.0], kinks: [x], on: [(-2.0, 2.0)];
+            /// 1 where x > 0, else 0. The slope is 0 everywhere.
+            fun Step: step(x) = y, value: native, d: [0.0], kinks: [x], on: [(-2.0, 2.0)];
+            /// x²
+            fun Square: square(x) = y, value: native, d: [2.0 * x], kinks: [], on: [(-2.0, 2.0)];
+            /// 1/x
+            fun Recip: recip(x) = y, value: native, d: [-(y * y)], kinks: [], on: [(0.5, 2.0)];
+            /// √x. The slope at 0 is +∞.
+            fun Sqrt: sqrt(x) = y, value: native, d: [0.5 / y], kinks: [], on: [(0.5, 2.0)];
+            /// xⁿ for a whole number n.
+            fun Powi: powi(x; n: i32 = 3) = y, value: native,
+                d: [if n == 0 { x.lit(0.0) } else { f64::from(n) * x.powi(n.saturating_sub(1)) }], kinks: [], on: [(0.5, 2.0)];
+            /// xᶜ for a fixed number c. NaN for a negative x unless c is whole.
+            fun Powf: powf(x; c: f64 = 2.5) = y, value: native,
+                d: [if c == 0.0 { x.lit(0.0) } else { c * x.powf(c - 1.0) }], kinks: [], on: [(0.5, 2.0)];
+            /// aᵇ. NaN for a negative a unless b is whole.
+            fun Pow: pow(a, b) = y, value: native,
+                d: [b.masked_mul(a.pow(b - 1.0)), (a.eq(a.lit(0.0)) * b.ge(b.lit(0.0))).select(a.lit(0.0), y * a.ln())],
+                kinks: [], on: [(0.5, 2.0), (-2.0, 2.0)];
+            /// eˣ
+            fun Exp: exp(x) = y, value: native, d: [y], kinks: [], on: [(-2.0, 2.0)];
+            /// eˣ − 1, exact for small x.
+            fun Expm1: expm1(x) = y, value: native, d: [y + 1.0], kinks: [], on: [(-2.0, 2.0)];
+            /// Natural logarithm. −∞ at 0, NaN below.
+            fun Ln: ln(x) = y, value: native, d: [1.0 / x], kinks: [], on: [(0.5, 2.0)];
+            /// ln(1 + x), exact for small x.
+            fun Ln1p: ln_1p(x) = y, value: native, d: [1.0 / (1.0 + x)], kinks: [], on: [(-0.5, 2.0)];
+            /// Sine of an angle in radians.
+            fun Sin: sin(x) = y, value: native, d: [x.cos()], kinks: [], on: [(-3.0, 3.0)];
+            /// Cosine of an angle in radians.
+            fun Cos: cos(x) = y, value: native, d: [-x.sin()], kinks: [], on: [(-3.0, 3.0)];
+            /// Tangent of an angle in radians.
+            fun Tan: tan(x) = y, value: native, d: [1.0 + y * y], kinks: [], on: [(-1.2, 1.2)];
+            /// Hyperbolic tangent (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ).
+            fun Tanh: tanh(x) = y, value: native, d: [1.0 - y * y], kinks: [], on: [(-2.0, 2.0)];
+            /// Logistic function 1/(1 + e⁻ˣ).
+            fun Sigmoid: sigmoid(x) = y, value: native, d: [y * (1.0 - y)], kinks: [], on: [(-3.0, 3.0)];
+            /// ln(1 + eˣ), a smooth relu; stable for any x.
+            fun Softplus: softplus(x) = y, value: native, d: [x.sigmoid()], kinks: [], on: [(-3.0, 3.0)];
+            /// Error function 2/√π ∫₀ˣ e^(−t²) dt.
+            fun Erf: erf(x) = y, value: native, d: [FRAC_2_SQRT_PI * (-(x * x)).exp()], kinks: [], on: [(-2.0, 2.0)];
+            /// 1 − erf(x), exact where erf is close to 1.
+            fun Erfc: erfc(x) = y, value: native, d: [-FRAC_2_SQRT_PI * (-(x * x)).exp()], kinks: [], on: [(-2.0, 2.0)];
+            /// x where x > 0, else 0: the rectified linear unit. The slope at 0 is 0.
+            fun Relu: relu(x) = y, value: native, d: [x.step()], kinks: [x], on: [(-2.0, 2.0)];
+            /// x where x > 0, else `slope`·x. The slope at 0 is that of the negative side.
+            fun LeakyRelu: leaky_relu(x; slope: f64 = 0.01) = y, value: native,
+                d: [x.step().select(x.lit(1.0), x.lit(slope))], kinks: [x], on: [(-2.0, 2.0)];
+            /// x where x > 0, else α(eˣ − 1): the exponential linear unit (Clevert et al. 2016). The slope at 0 is that of the negative side.
+            fun Elu: elu(x; alpha: f64 = 1.3) = y, value: native,
+                d: [x.step().select(x.lit(1.0), alpha * x.exp())], kinks: [x], on: [(-2.0, 2.0)];
+            /// x·Φ(x) with the normal distribution function Φ (Hendrycks and Gimpel 2016), in the exact form.
+            fun Gelu: gelu(x) = y, value: (x.masked_mul(0.5 * (-FRAC_1_SQRT_2 * x).erfc())),
+                d: [0.5 * (-FRAC_1_SQRT_2 * x).erfc() + x.masked_mul(NORMAL_HEIGHT * (-0.5 * (x * x)).exp())], kinks: [], on: [(-2.0, 2.0)];
+            /// x·sigmoid(x), also called swish (Elfwing et al. 2018).
+            fun Silu: silu(x) = y, value: (x.masked_mul(x.sigmoid())),
+                d: [x.sigmoid() * (1.0 + x.masked_mul((-x).sigmoid()))], kinks: [], on: [(-3.0, 3.0)];
+            /// x held between `low` and `high`. The slope is 1 on the closed interval.
+            fun Clamp: clamp(x; low: f64 = -0.9, high: f64 = 1.1) = y, value: native,
+                d: [x.ge(x.lit(low)) * x.le(x.lit(high))], kinks: [x - low, x - high], on: [(-2.0, 2.0)];
+            /// The larger of a and b, NaN if one is. At a tie each has slope ½.
+            fun Max: max(a, b) = y, value: native, d: [a.gt(b) + 0.5 * a.eq(b), b.gt(a) + 0.5 * b.eq(a)], kinks: [a - b],
+                on: [(-2.0, 2.0), (-2.0, 2.0)];
+            /// The smaller of a and b, NaN if one is. At a tie each has slope ½.
+            fun Min: min(a, b) = y, value: native, d: [a.lt(b) + 0.5 * a.eq(b), b.lt(a) + 0.5 * b.eq(a)], kinks: [a - b],
+                on: [(-2.0, 2.0), (-2.0, 2.0)];
+            /// 1 where a > b, else 0. The slope is 0 everywhere, as for the other comparisons.
+            fun Gt: gt(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            /// 1 where a ≥ b, else 0.
+            fun Ge: ge(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            /// 1 where a < b, else 0.
+            fun Lt: lt(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            /// 1 where a ≤ b, else 0.
+            fun Le: le(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            /// 1 where a = b, else 0.
+            fun Eq: eq(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            /// 1 where a ≠ b, else 0.
+            fun Ne: ne(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            /// a where the condition is not 0, else b; NaN where the condition is. The side not taken gets no gradient, were its slope infinite.
+            fun Select: select(condition, a, b) = y, value: native,
+                d: [0.0, condition.ne(condition.lit(0.0)), condition.eq(condition.lit(0.0))], kinks: [condition],
+                on: [(-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)];
+        }
+    };
 }
 pub(crate) use table;
 

@@ -22,7 +22,14 @@ pub trait Apply<T: Real>: Sized {
 /// The methods of the families ([`Pointwise`](crate::op::pointwise::Methods) and so on) are all available. A result that cannot be
 /// computed is an error standing in the place of a value; it is passed on and reported by whoever asked for the gradient.
 pub trait Algebra<T: Real>:
-    Clone + Apply<T> + super::pointwise::Methods<T> + reduce::Methods<T> + linear::Methods<T> + movement::Methods<T> + index::Methods<T> + super::normalise::Methods<T>
+    Clone
+    + Apply<T>
+    + super::pointwise::Methods<T>
+    + reduce::Methods<T>
+    + linear::Methods<T>
+    + movement::Methods<T>
+    + index::Methods<T>
+    + super::normalise::Methods<T>
 {
     /// The shape; that of a scalar if there is no value.
     fn shape(&self) -> Shape;
@@ -83,9 +90,8 @@ pub(crate) fn tensors<'a, T: Real>(x: impl Iterator<Item = &'a Value<T>>) -> Res
 }
 
 impl<T: Real> Apply<T> for Value<T> {
-    #[track_caller]
     fn call(op: Handle, x: &[&Self]) -> Self {
-        tensors(x.iter().copied()).and_then(|x| op.call(&x)).into()
+        tensors(x.iter().copied()).and_then(|x| T::forward(&op, &x, None)).into()
     }
 }
 

@@ -31,5 +31,7 @@ pub struct Sample {
 /// assert_eq!(rule.slopes, ["1 − y²"]);
 /// ```
 pub fn catalogue() -> impl Iterator<Item = &'static Entry> {
-    [pointwise::ENTRIES, reduce::ENTRIES, linear::ENTRIES, movement::ENTRIES, movement::JOINING, index::ENTRIES, normalise::ENTRIES].into_iter().flatten()
+    [pointwise::ENTRIES, reduce::ENTRIES, linear::ENTRIES, movement::ENTRIES, movement::JOINING, index::ENTRIES, normalise::ENTRIES]
+        .into_iter()
+        .flatten()
 }

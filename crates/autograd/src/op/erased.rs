@@ -148,7 +148,7 @@ impl Handle {
     /// What the operation rejects, with its name, all shapes and the line of the caller.
     #[track_caller]
     pub fn call<T: Real>(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
-        T::forward(self, x, Location::caller())
+        T::forward(self, x, Some(Location::caller()))
     }
 }
 
@@ -160,13 +160,17 @@ pub trait Engine: Sized {
     fn typed(op: &dyn Erased) -> &dyn Typed<Self>
     where
         Self: Real;
-    fn forward(op: &Handle, x: &[&Tensor<Self>], at: &'static Location<'static>) -> Result<Tensor<Self>, Error>
+    fn forward(op: &Handle, x: &[&Tensor<Self>], at: Option<&'static Location<'static>>) -> Result<Tensor<Self>, Error>
     where
         Self: Real;
     fn push(graph: &Graph<Self>, op: Handle, x: &[Var<'_, Self>], at: &'static Location<'static>) -> u32
     where
         Self: Real;
-    fn backward(root: Var<'_, Self>, cotangent: Option<&Tensor<Self>>, at: &'static Location<'static>) -> Result<backward::Gradients<Self>, Error>
+    fn backward(
+        root: Var<'_, Self>,
+        cotangent: Option<&Tensor<Self>>,
+        at: &'static Location<'static>,
+    ) -> Result<backward::Gradients<Self>, Error>
     where
         Self: Real;
     fn grad<'g>(graph: &'g Graph<Self>, root: Var<'g, Self>, wrt: &[Var<'g, Self>], at: &'static Location<'static>) -> Vec<Var<'g, Self>>
@@ -181,9 +185,15 @@ macro_rules! engine {
             fn typed(op: &dyn Erased) -> &dyn Typed<$t> {
                 op
             }
-            fn forward(op: &Handle, x: &[&Tensor<$t>], at: &'static Location<'static>) -> Result<Tensor<$t>, Error> {
+            fn forward(op: &Handle, x: &[&Tensor<$t>], at: Option<&'static Location<'static>>) -> Result<Tensor<$t>, Error> {
                 let shapes = || x.iter().map(|t| *t.shape()).collect::<Vec<Shape>>();
-                <$t>::typed(op.op()).forward(x).map_err(|e| e.in_op(op.name(), shapes).at(at))
+                <$t>::typed(op.op()).forward(x).map_err(|e| {
+                    let error = e.in_op(op.name(), shapes);
+                    match at {
+                        Some(at) => error.at(at),
+                        None => error,
+                    }
+                })
             }
             fn push(graph: &Graph<$t>, op: Handle, x: &[Var<'_, $t>], at: &'static Location<'static>) -> u32 {
                 graph.record(op, x, at)

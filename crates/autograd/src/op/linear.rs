@@ -49,8 +49,8 @@ impl Op<2> for MatMul {
         if out.needs(1) {
             if !ta && !tb && b.shape().rank() == 2 {
                 // A batch times one matrix: the sum over the batch is part of one product over all rows.
-                let rows = |x: &A| x.reshape([-1, x.shape().from_end(0).cast_signed()]);
-                let (left, right) = (rows(&a), rows(&g));
+                let (Ok(a_rows), Ok(g_rows)) = (a.shape().as_rows(), g.shape().as_rows()) else { return };
+                let (left, right) = (a.reshape_as(&a_rows), g.reshape_as(&g_rows));
                 if is_column {
                     out.add(1, left.matmul_as(&right, true, false).reshape_as(&b_shape));
                 } else {

@@ -68,8 +68,7 @@ impl Place {
             }
             Place::Gather { axis, indices } => {
                 let axis = full.axis(*axis)?;
-                let fits = indices.shape().rank() == full.rank()
-                    && (0..full.rank()).all(|a| a == axis || indices.shape()[a] <= full[a]);
+                let fits = indices.shape().rank() == full.rank() && (0..full.rank()).all(|a| a == axis || indices.shape()[a] <= full[a]);
                 if !fits {
                     return Err(ErrorKind::Mismatch { expected: *full, found: *indices.shape(), except: Some(axis) }.into());
                 }

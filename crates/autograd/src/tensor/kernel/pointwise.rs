@@ -24,7 +24,11 @@ enum Source<'a, T> {
     Straight(&'a [T]),
     /// One number, repeated.
     Constant(Vec<T>),
-    Stretched { elements: &'a [T], walk: Walk, block: Vec<T> },
+    Stretched {
+        elements: &'a [T],
+        walk: Walk,
+        block: Vec<T>,
+    },
 }
 
 impl<'a, T: Real> Source<'a, T> {

@@ -107,16 +107,4 @@ impl Walk {
         }
         Ok(Tensor::of(shape, elements))
     }
-
-    /// Adds `from` to the elements of the walk in `to`.
-    pub(crate) fn scatter_add<T: Real>(&self, from: &[T], to: &mut [T]) {
-        if from.is_empty() {
-            return;
-        }
-        self.runs(0, from.len(), |done, n, at, stride| {
-            for (i, &v) in from[done..done + n].iter().enumerate() {
-                to[at.wrapping_add_signed(i.cast_signed() * stride)] += v;
-            }
-        });
-    }
 }

@@ -1,0 +1,257 @@
+//! Autodiff against finite differences.
+//!
+//! The derivative of f along one element is estimated from f alone, by a central difference of fourth order,
+//! (8·(f(x+h) − f(x−h)) − (f(x+2h) − f(x−2h))) / 12h, whose step is scaled to the element and to its tensor. The difference to the estimate
+//! of second order from the same values bounds the error of the estimate, and is part of the verdict: a finite difference that is itself
+//! uncertain accuses nobody.
+
+use std::fmt;
+
+use crate::{
+    error::{Error, ErrorKind},
+    graph::Graph,
+    tensor::Tensor,
+    var::Var,
+};
+
+/// Accepted deviation, relative to the largest element of the tensor's gradient.
+const TOLERANCE: f64 = 1e-6;
+/// An estimate whose own error is above this part of the largest element decides nothing.
+const UNCERTAIN: f64 = 1e-3;
+
+/// Whether the gradients of a function agree with finite differences.
+///
+/// A function whose result is no scalar is multiplied by fixed weights and summed, so that each element of the result counts differently.
+/// Everything is computed in f64.
+///
+/// ```
+/// use autograd::{check, tensor};
+/// let (x, w) = (tensor![[0.1, 0.2], [0.3, 0.4]], tensor![0.5, -0.5]);
+/// let report = check::gradients(|[x, w]| x.matmul(w).tanh(), [&x, &w])?;
+/// assert!(report.passed(), "{report}");
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// What went wrong in the function, at the given point.
+pub fn gradients<F, const N: usize>(f: F, x: [&Tensor<f64>; N]) -> Result<Report, Error>
+where
+    F: for<'g> Fn([Var<'g, f64>; N]) -> Var<'g, f64> + Sync,
+{
+    slices(|x| f(std::array::from_fn(|k| x[k])), &x)
+}
+
+/// As [`gradients`], for a number of inputs that is known only when the program runs.
+///
+/// # Errors
+/// What went wrong in the function, at the given point.
+pub fn slices<F>(f: F, x: &[&Tensor<f64>]) -> Result<Report, Error>
+where
+    F: for<'a, 'g> Fn(&'a [Var<'g, f64>]) -> Var<'g, f64> + Sync,
+{
+    let g = Graph::new();
+    let leaves: Vec<_> = x.iter().map(|x| g.variable(*x)).collect();
+    let y = f(&leaves);
+    let weights = weights(&y.value()?)?;
+    let gradients = y.backward_with(&weights)?;
+
+    let mut inputs = Vec::new();
+    for (k, leaf) in leaves.iter().enumerate() {
+        let autodiff = match gradients.get(*leaf) {
+            Some(gradient) => gradient.clone(),
+            None => Tensor::zeros(&**x[k].shape())?,
+        };
+        let scale = x[k].as_slice().iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        let evaluate = |element: usize, value: f64| -> Result<f64, Error> {
+            let mut elements = x[k].to_vec();
+            elements[element] = value;
+            let changed = Tensor::new(elements, &**x[k].shape())?;
+            let g = Graph::new();
+            // Variables, so that a function may take gradients inside.
+            let leaves: Vec<_> = (0..x.len()).map(|i| g.variable(if i == k { &changed } else { x[i] })).collect();
+            let y = f(&leaves).value()?;
+            if y.shape() != weights.shape() {
+                let why = format!("the function gave shape {} at one point and {} at another", weights.shape(), y.shape());
+                return Err(ErrorKind::Check { why }.into());
+            }
+            Ok(y.as_slice().iter().zip(weights.as_slice()).map(|(y, w)| y * w).sum())
+        };
+        let mut elements = Vec::new();
+        for (i, (&value, &autodiff)) in x[k].as_slice().iter().zip(autodiff.as_slice()).enumerate() {
+            let (difference, uncertainty) = difference(value, scale, |v| evaluate(i, v))?;
+            elements.push(Element { autodiff, difference, uncertainty });
+        }
+        inputs.push(Input { autodiff, elements });
+    }
+    Ok(Report { inputs })
+}
+
+/// Fixed weights between ½ and 1½, no two alike.
+fn weights(like: &Tensor<f64>) -> Result<Tensor<f64>, Error> {
+    if like.len() == 1 {
+        return Tensor::ones(&**like.shape());
+    }
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    Tensor::new((0..like.len()).map(|i| 0.5 + (i as f64 * GOLDEN).fract()).collect::<Vec<_>>(), &**like.shape())
+}
+
+/// The estimate of a derivative and the bound of its error. A step that leaves the domain is shortened.
+fn difference(x: f64, scale: f64, f: impl Fn(f64) -> Result<f64, Error>) -> Result<(f64, f64), Error> {
+    // Truncation, of order h⁴, and rounding, of order ε/h, are alike at the fifth root of ε.
+    let size = if scale > 0.0 { x.abs().max(0.1 * scale) } else { 1.0 };
+    let mut h = f64::EPSILON.powf(0.2) * size;
+    for _ in 0..8 {
+        // The steps that were really made, after rounding.
+        let at = |steps: f64| x + steps * h;
+        let [a, b, c, d] = [f(at(-2.0))?, f(at(-1.0))?, f(at(1.0))?, f(at(2.0))?];
+        let (near, far) = ((c - b) / (at(1.0) - at(-1.0)), (d - a) / (at(2.0) - at(-2.0)));
+        let fourth = (4.0 * near - far) / 3.0;
+        if fourth.is_finite() {
+            return Ok((fourth, (fourth - near).abs()));
+        }
+        h /= 8.0;
+    }
+    Ok((f64::NAN, f64::INFINITY))
+}
+
+/// What [`gradients`] found. Its text form says for every input how well the two agree, and where they agree least.
+#[derive(Debug, Clone)]
+pub struct Report {
+    inputs: Vec<Input>,
+}
+
+/// One input of the function.
+#[derive(Debug, Clone)]
+pub struct Input {
+    autodiff: Tensor<f64>,
+    elements: Vec<Element>,
+}
+
+/// The two derivatives by one element.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Element {
+    /// By autodiff.
+    pub autodiff: f64,
+    /// By finite differences.
+    pub difference: f64,
+    /// The largest error that the finite difference is expected to have.
+    pub uncertainty: f64,
+}
+
+/// What is said of one element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The two agree.
+    Ok,
+    /// They do not, and the finite difference is certain enough to say so.
+    Wrong,
+    /// The finite difference is too uncertain to decide, as at a kink or at the edge of the domain.
+    Inconclusive,
+}
+
+impl Input {
+    /// The largest element of the gradient; the unit of all deviations.
+    fn largest(&self) -> f64 {
+        let size = |v: f64| if v.is_finite() { v.abs() } else { 0.0 };
+        self.elements.iter().fold(0.0, |m, e| m.max(size(e.autodiff)).max(size(e.difference)))
+    }
+
+    /// The verdict on one element.
+    fn verdict(&self, element: &Element) -> Verdict {
+        let largest = self.largest();
+        let deviation = (element.autodiff - element.difference).abs();
+        if deviation <= TOLERANCE * largest {
+            Verdict::Ok
+        } else if element.difference.is_nan() || element.uncertainty > UNCERTAIN * largest {
+            Verdict::Inconclusive
+        } else if deviation <= TOLERANCE * largest + element.uncertainty {
+            Verdict::Ok
+        } else {
+            Verdict::Wrong
+        }
+    }
+
+    /// All elements, in row-major order.
+    #[must_use]
+    pub fn elements(&self) -> &[Element] {
+        &self.elements
+    }
+
+    /// The largest deviation, relative to the largest element of the gradient.
+    #[must_use]
+    pub fn deviation(&self) -> f64 {
+        let deviation = |e: &Element| (e.autodiff - e.difference).abs();
+        // NaN is the worst of all.
+        let worst = self.elements.iter().map(deviation).fold(0.0, |m: f64, d| if d.is_nan() { f64::INFINITY } else { m.max(d) });
+        if worst == 0.0 { 0.0 } else { worst / self.largest() }
+    }
+
+    fn count(&self, verdict: Verdict) -> usize {
+        self.elements.iter().filter(|e| self.verdict(e) == verdict).count()
+    }
+
+    /// The element with the largest deviation, wrong ones first.
+    fn worst(&self) -> Option<(usize, &Element)> {
+        let badness = |e: &Element| {
+            let deviation = (e.autodiff - e.difference).abs();
+            (self.verdict(e) == Verdict::Wrong, if deviation.is_nan() { f64::INFINITY } else { deviation })
+        };
+        self.elements.iter().enumerate().max_by(|(_, a), (_, b)| badness(a).partial_cmp(&badness(b)).unwrap_or(std::cmp::Ordering::Equal))
+    }
+}
+
+impl Report {
+    /// What was found for each input.
+    #[must_use]
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// Whether no element is wrong and none is undecided.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.inputs.iter().all(|input| input.count(Verdict::Ok) == input.elements.len())
+    }
+
+    /// The largest deviation of all inputs, each relative to the largest element of its gradient.
+    #[must_use]
+    pub fn deviation(&self) -> f64 {
+        self.inputs.iter().map(Input::deviation).fold(0.0, f64::max)
+    }
+
+    /// For tests.
+    ///
+    /// # Panics
+    /// With the report as message, unless it [passed](Report::passed).
+    #[track_caller]
+    pub fn assert_ok(&self) {
+        assert!(self.passed(), "{self}");
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = if self.passed() { "agree" } else { "DO NOT agree" };
+        write!(f, "autodiff and finite differences {verdict}")?;
+        for (k, input) in self.inputs.iter().enumerate() {
+            let shape = input.autodiff.shape();
+            let (ok, all) = (input.count(Verdict::Ok), input.elements.len());
+            write!(f, "\n  input {k} {shape}: {ok} of {all} elements ok")?;
+            for (verdict, word) in [(Verdict::Wrong, "wrong"), (Verdict::Inconclusive, "inconclusive")] {
+                if input.count(verdict) > 0 {
+                    write!(f, ", {} {word}", input.count(verdict))?;
+                }
+            }
+            write!(f, "; largest deviation {:.1e} of the largest element {:.3e}", input.deviation(), input.largest())?;
+            if let (Some((at, e)), false) = (input.worst(), ok == all) {
+                let position: Vec<_> = shape.strides().iter().zip(shape.iter()).map(|(s, n)| at / s % n).collect();
+                write!(
+                    f,
+                    "\n    worst at {position:?}: autodiff {:.9e}, finite difference {:.9e} ± {:.1e}",
+                    e.autodiff, e.difference, e.uncertainty
+                )?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! Every operation of the catalogue: gradients of first and second order against finite differences, errors that do not panic.
+
+use autograd::{
+    Graph, Tensor, Var, check,
+    op::{Sample, catalogue},
+};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+/// Random inputs for a sample, and a random cotangent for its result.
+fn draw(sample: &Sample, rng: &mut ChaCha8Rng) -> (Vec<Tensor<f64>>, Tensor<f64>) {
+    let inputs: Vec<_> = sample.inputs.iter().map(|(shape, (low, high))| Tensor::uniform(*low, *high, shape, rng).unwrap()).collect();
+    let g = Graph::new();
+    let leaves: Vec<_> = inputs.iter().map(|x| g.variable(x)).collect();
+    let shape = (sample.run)(&leaves).shape().unwrap();
+    let cotangent = Tensor::randn(&*shape, rng).unwrap();
+    (inputs, cotangent)
+}
+
+/// Σ cotangent·f(x)
+fn weighted<'g>(sample: &Sample, x: &[Var<'g, f64>], cotangent: &Tensor<f64>) -> Var<'g, f64> {
+    ((sample.run)(x) * x[0].graph().constant(cotangent)).sum()
+}
+
+fn each_sample(mut test: impl FnMut(&'static str, usize, &Sample, &[&Tensor<f64>], &Tensor<f64>)) {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    for entry in catalogue() {
+        assert!(!entry.samples.is_empty(), "{} has no samples", entry.name);
+        for (i, sample) in entry.samples.iter().enumerate() {
+            for _ in 0..5 {
+                let (inputs, cotangent) = draw(sample, &mut rng);
+                test(entry.name, i, sample, &inputs.iter().collect::<Vec<_>>(), &cotangent);
+            }
+        }
+    }
+}
+
+#[test]
+fn first_order_gradients_agree_with_finite_differences_to_1e_8() {
+    each_sample(|name, i, sample, x, cotangent| {
+        let report = check::slices(|x| weighted(sample, x, cotangent), x).unwrap();
+        assert!(report.deviation() < 1e-8, "{name}, sample {i}: {report}");
+        report.assert_ok();
+    });
+}
+
+#[test]
+fn second_order_gradients_agree_with_finite_differences_to_1e_6() {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    each_sample(|name, i, sample, x, cotangent| {
+        // The gradient by each input in turn, weighted at random, is the function whose gradient is checked. The cotangent is an input
+        // too: the gradient depends on it linearly.
+        for k in 0..x.len() {
+            let weights = Tensor::randn(&**x[k].shape(), &mut rng).unwrap();
+            let with_cotangent: Vec<_> = x.iter().copied().chain([cotangent]).collect();
+            let report = check::slices(
+                |x| {
+                    let (cotangent, x) = x.split_last().unwrap();
+                    let g = cotangent.graph();
+                    let y = ((sample.run)(x) * *cotangent).sum();
+                    (g.grad(y, [x[k]])[0] * g.constant(&weights)).sum()
+                },
+                &with_cotangent,
+            )
+            .unwrap();
+            assert!(report.deviation() < 1e-6, "{name}, sample {i}, input {k}: {report}");
+        }
+    });
+}
+
+#[test]
+fn recorded_gradients_are_the_gradients() {
+    each_sample(|name, i, sample, x, cotangent| {
+        let g = Graph::new();
+        let leaves: Vec<_> = x.iter().map(|x| g.variable(*x)).collect();
+        let y = weighted(sample, &leaves, cotangent);
+        let grads = y.backward().unwrap();
+        for leaf in leaves {
+            let (direct, [recorded]) = (grads.wrt(leaf).unwrap(), g.grad(y, [leaf]));
+            let recorded = recorded.value().unwrap();
+            assert_eq!(direct.shape(), recorded.shape());
+            let scale = direct.as_slice().iter().fold(1e-300f64, |m, v| m.max(v.abs()));
+            for (a, b) in direct.as_slice().iter().zip(recorded.as_slice()) {
+                assert!((a - b).abs() <= 1e-13 * scale, "{name}, sample {i}: {a} {b}");
+            }
+        }
+    });
+}
+
+#[test]
+fn tensors_and_f32_give_the_same_values() {
+    each_sample(|name, i, sample, x, _| {
+        let value = |x: &[&Tensor<f64>]| {
+            let g = Graph::new();
+            let leaves: Vec<_> = x.iter().map(|x| g.constant(*x)).collect();
+            (sample.run)(&leaves).value().unwrap()
+        };
+        let (once, again) = (value(x), value(x));
+        assert_eq!(once, again, "{name}, sample {i} is not the same twice");
+    });
+}
+
+#[test]
+fn inputs_of_any_other_shape_give_a_value_or_an_error() {
+    let shapes: [&[usize]; 8] = [&[], &[0], &[1], &[5], &[0, 3], &[2, 0], &[7, 1, 2], &[1, 1, 1, 1, 1, 1, 1, 1]];
+    for entry in catalogue() {
+        for sample in entry.samples {
+            for first in shapes {
+                for other in shapes {
+                    let g = Graph::new();
+                    let leaf = |k: usize| g.variable(Tensor::full(0.7, if k == 0 { first } else { other }).unwrap());
+                    let x: Vec<_> = (0..sample.inputs.len()).map(leaf).collect();
+                    let y = (sample.run)(&x);
+                    match y.value() {
+                        Ok(value) => {
+                            let cotangent = Tensor::ones(&**value.shape()).unwrap();
+                            let grads = y.backward_with(&cotangent).unwrap();
+                            for x in x {
+                                assert_eq!(grads.wrt(x).unwrap().shape(), &x.shape().unwrap(), "{}", entry.name);
+                            }
+                        }
+                        Err(error) => {
+                            assert!(error.op().is_some() && error.location().is_some(), "{}: {error}", entry.name);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

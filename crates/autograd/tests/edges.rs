@@ -1,0 +1,218 @@
+//! Kinks, edges of domains, infinities and NaN: the table of conventions, and fused formulas against plain ones.
+
+use autograd::{Graph, Tensor, Var, fused, tensor};
+
+const INF: f64 = f64::INFINITY;
+const NAN: f64 = f64::NAN;
+
+/// Points at which something happens.
+const POINTS: [f64; 11] = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -2.5, 800.0, INF, -INF, NAN];
+
+/// Both NaN, the same infinity, or the same number but for rounding.
+fn alike(a: f64, b: f64) -> bool {
+    (a.is_nan() && b.is_nan()) || a == b || (a - b).abs() <= 1e-12 * a.abs().max(b.abs())
+}
+
+/// One formula, read twice.
+struct Case {
+    text: &'static str,
+    plain: for<'g> fn(Var<'g, f64>, Var<'g, f64>) -> Var<'g, f64>,
+    fused: for<'g> fn(Var<'g, f64>, Var<'g, f64>) -> Var<'g, f64>,
+}
+
+macro_rules! cases {
+    ($(|$x:ident, $a:ident| $e:expr;)+) => {
+        vec![$( Case { text: stringify!($e), plain: |$x, $a| $e, fused: |$x, $a| fused!(|$x, $a| $e)($x, $a) } ),+]
+    };
+}
+
+#[test]
+fn fused_and_plain_formulas_agree_at_every_edge_for_each_operand() {
+    let cases = cases! {
+        |x, a| x + a.ln();
+        |x, a| x * a.ln();
+        |x, a| x * a.sqrt();
+        |x, a| x - a.recip();
+        |x, a| x / a;
+        |x, a| 1.0 / x + a * 0.0;
+        |x, a| x.pow(a);
+        |x, a| x.powi(2) * a.powf(0.5);
+        |x, a| x.powi(0) + a.powi(-1);
+        |x, a| x.abs() * a.sign();
+        |x, a| x.max(a);
+        |x, a| x.min(a) + x.ln_1p();
+        |x, a| x.step().select(a.sqrt(), x);
+        |x, a| x.step().select(x.sqrt(), a);
+        |x, a| x.gt(a).select(x.ln(), a.exp());
+        |x, a| x.ln().relu() + a;
+        |x, a| x.relu().ln() * a;
+        |x, a| x.clamp(-1.0, 1.0).sqrt() + a.exp().clamp(0.0, 2.0);
+        |x, a| x.ln().clamp(-100.0, 0.0) * a;
+        |x, a| x.leaky_relu(0.1) + a.elu(1.0);
+        |x, a| x.tanh() * a.sigmoid();
+        |x, a| x.softplus() - a.silu();
+        |x, a| x.gelu() + a.erf() * x.erfc();
+        |x, a| x.sin() * a.cos() + x.tan();
+        |x, a| x.expm1() / a.square();
+        |x, a| (x * a).exp() - x;
+        |x, a| x.masked_mul(a.ln());
+        |x, a| 3.0 - x * 2.0 / 4.0 + (-a) / 2.0;
+        |x, a| (x.eq(a) + x.ne(a) + x.ge(a) + x.le(a) + x.lt(a)) * x;
+        |x, a| a * a + x.sign();
+    };
+    let mut compared = 0;
+    for case in &cases {
+        for x in POINTS {
+            for a in POINTS {
+                let g = Graph::new();
+                let (x, a) = (g.variable(x), g.variable(a));
+                // As scalars, and as tensors that take the vectorised path.
+                let (xs, as_) = (x.broadcast_to([3]), a.broadcast_to([3]));
+                let of = |f: for<'g> fn(Var<'g, f64>, Var<'g, f64>) -> Var<'g, f64>, x: Var<'_, f64>, a: Var<'_, f64>| {
+                    let (g, y) = (x.graph(), f(x, a));
+                    let [dx, da] = g.grad(y.sum(), [x, a]);
+                    let (x, a) = (x.retain_grad(), a.retain_grad());
+                    let grads = y.sum().backward().unwrap();
+                    let first = |t: &Tensor<f64>| t.as_slice()[0];
+                    [
+                        first(&y.value().unwrap()),
+                        first(grads.wrt(x).unwrap()),
+                        first(grads.wrt(a).unwrap()),
+                        first(&dx.value().unwrap()),
+                        first(&da.value().unwrap()),
+                    ]
+                };
+                let results = [of(case.plain, x, a), of(case.fused, x, a), of(case.plain, xs, as_), of(case.fused, xs, as_)];
+                for result in &results[1..] {
+                    for (k, (expected, found)) in results[0].iter().zip(result).enumerate() {
+                        compared += 1;
+                        let what = ["value", "∂x", "∂a", "recorded ∂x", "recorded ∂a"][k];
+                        assert!(
+                            alike(*expected, *found),
+                            "{}, {what} at x = {:?}, a = {:?}: plain {expected:e}, other {found:e}\n{results:?}",
+                            case.text,
+                            x.item(),
+                            a.item()
+                        );
+                    }
+                }
+                // Recorded and direct gradients are one.
+                assert!(alike(results[0][1], results[0][3]) && alike(results[0][2], results[0][4]), "{} {results:?}", case.text);
+            }
+        }
+    }
+    assert!(compared > 50_000);
+}
+
+/// f(x) and f′(x)
+fn at(x: f64, f: impl for<'g> Fn(Var<'g, f64>) -> Var<'g, f64>) -> (f64, f64) {
+    let g = Graph::new();
+    let x = g.variable(x);
+    let y = f(x);
+    (y.item().unwrap(), y.backward().unwrap().wrt(x).unwrap().item().unwrap())
+}
+
+#[test]
+fn slopes_at_kinks_follow_the_conventions() {
+    assert_eq!(at(0.0, |x| x.relu()), (0.0, 0.0));
+    assert_eq!(at(0.0, |x| x.abs()), (0.0, 0.0));
+    assert_eq!(at(0.0, |x| x.sign()), (0.0, 0.0));
+    assert_eq!(at(0.0, |x| x.step()), (0.0, 0.0));
+    assert_eq!(at(0.0, |x| x.leaky_relu(0.1)), (0.0, 0.1));
+    assert_eq!(at(0.0, |x| x.elu(2.0)), (0.0, 2.0));
+    assert_eq!(at(1.0, |x| x.clamp(-1.0, 1.0)), (1.0, 1.0));
+    assert_eq!(at(1.5, |x| x.clamp(-1.0, 1.0)), (1.0, 0.0));
+    assert_eq!(at(0.0, |x| x.sqrt()), (0.0, INF));
+    assert_eq!(at(0.0, |x| x.step().select(x.sqrt(), x * 3.0)), (0.0, 3.0));
+    assert_eq!(at(0.0, |x| x.powi(0)), (1.0, 0.0));
+    assert_eq!(at(0.0, |x| x.powf(0.0)), (1.0, 0.0));
+    assert_eq!(at(3.0, |x| x.max(x)), (3.0, 1.0));
+
+    let g = Graph::<f64>::new();
+    let (x, y) = (g.variable(0.0), g.variable(2.0));
+    let grads = x.pow(y).backward().unwrap();
+    assert_eq!((grads.wrt(x).unwrap().item().unwrap(), grads.wrt(y).unwrap().item().unwrap()), (0.0, 0.0));
+    let zero = g.variable(0.0);
+    let grads = x.pow(zero).backward().unwrap();
+    assert_eq!((grads.wrt(x).unwrap().item().unwrap(), grads.wrt(zero).unwrap().item().unwrap()), (0.0, 0.0));
+    assert!(g.variable(-2.0).pow(g.constant(0.5)).item().unwrap().is_nan());
+    let (a, b) = (g.variable(1.5), g.variable(1.5));
+    let grads = a.max(b).backward().unwrap();
+    assert_eq!((grads.wrt(a).unwrap().item().unwrap(), grads.wrt(b).unwrap().item().unwrap()), (0.5, 0.5));
+}
+
+#[test]
+fn ties_of_a_maximum_share_its_gradient() {
+    let g = Graph::<f64>::new();
+    let x = g.variable(tensor![[2.0, 2.0, 1.0], [0.0, 3.0, 3.0]]);
+    let grads = x.amax([1], false).sum().backward().unwrap();
+    assert_eq!(grads.wrt(x).unwrap(), &tensor![[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]);
+}
+
+#[test]
+fn nan_goes_through_every_operation() {
+    for entry in autograd::op::catalogue() {
+        // Comparisons are 0 or 1 by definition, and equality with NaN is false.
+        if ["gt", "ge", "lt", "le", "eq", "ne"].contains(&entry.name) {
+            continue;
+        }
+        for (i, sample) in entry.samples.iter().enumerate() {
+            for k in 0..sample.inputs.len() {
+                let g = Graph::new();
+                let value = |at: usize| if at == k { NAN } else { 0.7 };
+                let x: Vec<_> =
+                    sample.inputs.iter().enumerate().map(|(at, (shape, _))| g.variable(Tensor::full(value(at), shape).unwrap())).collect();
+                let y = (sample.run)(&x).value().unwrap();
+                let constant = ["powi", "powf"].contains(&entry.name) && y.as_slice().iter().all(|y| *y == 1.0);
+                let not_taken = entry.name == "select" && k == 2;
+                assert!(constant || not_taken || y.as_slice().iter().any(|y| y.is_nan()), "{}, sample {i}, input {k}: {y}", entry.name);
+            }
+        }
+    }
+    let g = Graph::<f64>::new();
+    assert!(g.variable(NAN).relu().item().unwrap().is_nan());
+    assert!(g.variable(NAN).max(g.variable(1.0)).item().unwrap().is_nan());
+    assert!(g.variable(1.0).min(g.variable(NAN)).item().unwrap().is_nan());
+    assert!(g.variable(tensor![1.0, NAN, 3.0]).amax([0], false).item().unwrap().is_nan());
+}
+
+#[test]
+fn nothing_is_summed_to_zero_and_has_no_mean() {
+    let g = Graph::<f64>::new();
+    let x = g.variable(Tensor::zeros([0, 3]).unwrap());
+    assert_eq!(x.sum().item().unwrap(), 0.0);
+    assert_eq!(x.sum_axes([0], false).value().unwrap(), tensor![0.0, 0.0, 0.0]);
+    assert_eq!(x.mean().value().unwrap_err().op(), Some("mean"));
+    assert_eq!(x.amax([0], false).value().unwrap_err().op(), Some("amax"));
+    assert_eq!(x.sum().backward().unwrap().wrt(x).unwrap().shape(), &[0, 3]);
+    let (a, b) = (g.variable(Tensor::zeros([2, 0]).unwrap()), g.variable(Tensor::zeros([0, 3]).unwrap()));
+    assert_eq!(a.matmul(b).value().unwrap(), Tensor::zeros([2, 3]).unwrap());
+    assert_eq!(a.matmul(b).sum().backward().unwrap().wrt(b).unwrap().shape(), &[0, 3]);
+}
+
+#[test]
+fn softmax_is_stable_for_inputs_of_any_size() {
+    for size in [1e4, -1e4] {
+        let g = Graph::<f64>::new();
+        let x = g.variable(tensor![size, size + 1.0, size - 1.0]);
+        let near = g.variable(tensor![0.0, 1.0, -1.0]);
+        let (p, q) = (x.softmax(0), near.softmax(0));
+        for (p, q) in p.value().unwrap().as_slice().iter().zip(q.value().unwrap().as_slice()) {
+            assert!((p - q).abs() < 1e-12);
+        }
+        assert!((x.logsumexp([0], false).item().unwrap() - size - near.logsumexp([0], false).item().unwrap()).abs() < 1e-11);
+        let (y, z) = (x.log_softmax(0), near.log_softmax(0));
+        for (y, z) in y.value().unwrap().as_slice().iter().zip(z.value().unwrap().as_slice()) {
+            assert!((y - z).abs() < 1e-11);
+        }
+        let grads = (p.square() + y * 0.1).sum().backward().unwrap();
+        assert!(grads.wrt(x).unwrap().as_slice().iter().all(|d| d.is_finite()));
+    }
+    // A class that is impossible stays impossible, and so does an input of none.
+    let g = Graph::<f64>::new();
+    let x = g.variable(tensor![-INF, 0.0]);
+    assert_eq!(x.softmax(0).value().unwrap(), tensor![0.0, 1.0]);
+    assert_eq!(x.logsumexp([0], false).item().unwrap(), 0.0);
+    assert_eq!(g.variable(tensor![-INF, -INF]).logsumexp([0], false).item().unwrap(), -INF);
+    assert_eq!(g.variable(tensor![INF, 0.0]).logsumexp([0], false).item().unwrap(), INF);
+}

@@ -1,0 +1,7 @@
+//! Tests of the engine through its public face, in one binary.
+
+mod catalogue;
+mod edges;
+mod engine;
+mod numerics;
+mod textbook;
