@@ -7,7 +7,7 @@ use std::{panic::Location, sync::Arc};
 use crate::{
     elementary::Elementary,
     error::{Error, ErrorKind},
-    graph::{Graph, Kind, LeafId, Tape},
+    graph::{Graph, Kind, LeafId, Node, Tape},
     op::{self, Erased, Few, Handle, Place, Sink, Value},
     real::Real,
     shape::Shape,
@@ -160,20 +160,23 @@ impl<T: Real> Tensors<'_, T> {
         self.failed.get_or_insert(error);
     }
 
-    /// The gradient so far and the shape of input `k`, if it is wanted.
-    fn slot(&mut self, k: usize) -> Option<(&mut Slot<Tensor<T>>, Shape)> {
+    /// The gradient so far and the value of input `k`, if it is wanted.
+    #[inline]
+    fn slot(&mut self, k: usize) -> Option<(&mut Slot<Tensor<T>>, &Tensor<T>)> {
         let Some(&input) = self.inputs.get(k) else {
             self.fail(ErrorKind::GradientInput { input: k, arity: self.inputs.len() }.into());
             return None;
         };
-        let node = self.tape.node(input);
-        let shape = *node.value.tensor().ok()?.shape();
-        node.needs_gradient.then_some((&mut self.slots[input as usize], shape))
+        match self.tape.node(input) {
+            Node { needs_gradient: true, value: Value::Tensor(value), .. } => Some((&mut self.slots[input as usize], value)),
+            _ => None,
+        }
     }
 
     /// Changes the gradient of input `k` in place; it starts as zeros.
     fn change(&mut self, k: usize, change: impl FnOnce(&mut [T], &Shape) -> Result<(), Error>) {
-        let Some((slot, shape)) = self.slot(k) else { return };
+        let Some((slot, value)) = self.slot(k) else { return };
+        let shape = *value.shape();
         let result = (|| {
             let mut sum = dense(std::mem::replace(slot, Slot::Empty), &shape)?;
             if sum.unique_mut().is_none() {
@@ -201,9 +204,10 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
             Value::Tensor(d) => d,
             Value::Error(error) => return self.fail(error),
         };
-        let Some((slot, shape)) = self.slot(k) else { return };
-        if *d.shape() != shape {
-            return self.fail(ErrorKind::GradientShape { input: k, expected: shape, found: *d.shape() }.into());
+        let Some((slot, value)) = self.slot(k) else { return };
+        if !d.is_shaped_like(value) {
+            let (expected, found) = (*value.shape(), *d.shape());
+            return self.fail(ErrorKind::GradientShape { input: k, expected, found }.into());
         }
         match slot {
             Slot::Empty | Slot::Zero => *slot = Slot::Sum(d),
@@ -216,7 +220,7 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
                     *sum = d;
                 } else {
                     let both = sum.as_slice().iter().zip(d.as_slice()).map(|(a, b)| *a + *b).collect();
-                    *sum = Tensor::of(shape, both);
+                    *sum = Tensor::of(*value.shape(), both);
                 }
             }
         }

@@ -21,7 +21,7 @@ pub(crate) mod table;
 use std::{fmt::Debug, ops};
 
 pub use branch::{Branch, Side, sides};
-pub(crate) use dual::IntoSlope;
+pub(crate) use dual::{IntoSlope, unrolled};
 pub use dual::{Dual, Slope};
 pub use formula::{Derivation, Formula, Scratch, derivation};
 pub use lane::Lane;

@@ -102,6 +102,16 @@ impl<T: Real> Tensor<T> {
         }
     }
 
+    /// Whether both have the same shape; quicker than to compare the shapes of single elements.
+    #[inline]
+    pub(crate) fn is_shaped_like(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Repr::One { rank: a, .. }, Repr::One { rank: b, .. }) => a == b,
+            (Repr::Many(a), Repr::Many(b)) => Arc::ptr_eq(a, b) || a.shape == b.shape,
+            _ => false,
+        }
+    }
+
     /// The number of axes.
     #[inline]
     #[must_use]

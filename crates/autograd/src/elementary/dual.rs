@@ -88,6 +88,34 @@ impl<S> IntoSlope<S> for X<S> {
     }
 }
 
+/// The array of `f(0), f(1), …` for at most eight places, written out: a loop, or `array::from_fn`, would be left as a call by the compiler
+/// in the middle of a kernel, which then would not vectorise.
+#[inline(always)]
+pub(crate) fn unrolled<R: Copy, const N: usize>(filling: R, f: impl Fn(usize) -> R) -> [R; N] {
+    const { assert!(N <= 8, "a function takes at most eight operands") };
+    let mut all = [filling; N];
+    macro_rules! place {
+        ($($i:literal)*) => { $( if N > $i { all[$i] = f($i); } )* };
+    }
+    place!(0 1 2 3 4 5 6 7);
+    all
+}
+
+/// Σ slopeₖ·dₖ over the at most three operands of a function of the table.
+#[inline(always)]
+#[track_caller]
+fn over_paths<S: Elementary, const K: usize>(slopes: [Slope<S>; K], d: [Slope<S>; K]) -> Slope<S> {
+    const { assert!(K >= 1 && K <= 3, "a function of the table takes one to three operands") };
+    let mut sum = slopes[0].times(d[0]);
+    if K > 1 {
+        sum = sum.plus(slopes[1].times(d[1]));
+    }
+    if K > 2 {
+        sum = sum.plus(slopes[2].times(d[2]));
+    }
+    sum
+}
+
 /// A number together with its derivatives by `N` variables.
 ///
 /// ```
@@ -110,7 +138,9 @@ impl<S: Elementary, const N: usize> Dual<S, N> {
     #[inline(always)]
     #[must_use]
     pub fn seeded(x: [X<S>; N]) -> [X<Self>; N] {
-        std::array::from_fn(|i| X(Dual { v: x[i].0, d: std::array::from_fn(|j| Const(f64::from(u8::from(i == j)))) }))
+        const { assert!(N >= 1, "a function has at least one operand") };
+        let unit = |i| unrolled(Const(0.0), |j| Const(if i == j { 1.0 } else { 0.0 }));
+        unrolled(X(Dual { v: x[0].0, d: unit(0) }), |i| X(Dual { v: x[i].0, d: unit(i) }))
     }
 }
 
@@ -129,14 +159,7 @@ macro_rules! duals {
                 fn $name(self $(, $x: Self)* $($(, $p: $t)+)?) -> Self {
                     let $y = self.v.$name($($x.v,)* $($($p),+)?);
                     let slopes = table::$Name { $($($p),+)? }.slopes([X(self.v) $(, X($x.v))*], X($y));
-                    let operands = [self.d $(, $x.d)*];
-                    Dual { v: $y, d: std::array::from_fn(|i| {
-                        let mut sum = Const(0.0);
-                        for (k, d) in operands.iter().enumerate() {
-                            sum = sum.plus(slopes[k].times(d[i]));
-                        }
-                        sum
-                    }) }
+                    Dual { v: $y, d: unrolled(Const(0.0), |i| over_paths(slopes, [self.d[i] $(, $x.d[i])*])) }
                 }
             )*
         }

@@ -37,6 +37,18 @@ pub trait Algebra<T: Real>:
     /// For each operand that `out` needs, g·∂y/∂xₖ, summed over the axes along which the operand was stretched.
     fn chain<F: Function<N>, const N: usize>(function: &F, x: [&Self; N], y: &Self, g: &Self, out: &mut dyn Sink<T, Self>);
 
+    /// Whether both have the same shape.
+    fn is_shaped_like(&self, other: &Self) -> bool {
+        Algebra::shape(self) == other.shape()
+    }
+
+    /// The sum over the axes along which `x` was stretched to the shape of `self`: what undoes broadcasting.
+    #[must_use]
+    #[track_caller]
+    fn unstretched(&self, x: &Self) -> Self {
+        if self.is_shaped_like(x) { self.clone() } else { self.sum_to(&x.shape()) }
+    }
+
     /// The result of an operation with `N` inputs.
     #[track_caller]
     fn apply<O: Op<N>, const N: usize>(op: O, x: [&Self; N]) -> Self {
@@ -86,7 +98,14 @@ impl<T: Real> From<Result<Tensor<T>, Error>> for Value<T> {
 /// The tensors behind values, or the first error among them.
 #[inline]
 pub(crate) fn tensors<'a, T: Real>(x: impl Iterator<Item = &'a Value<T>>) -> Result<Few<&'a Tensor<T>>, Error> {
-    x.map(Value::tensor).collect()
+    let mut tensors = Few::new();
+    for value in x {
+        match value {
+            Value::Tensor(tensor) => tensors.push(tensor),
+            Value::Error(error) => return Err(error.clone()),
+        }
+    }
+    Ok(tensors)
 }
 
 impl<T: Real> Apply<T> for Value<T> {
@@ -100,13 +119,18 @@ impl<T: Real> Algebra<T> for Value<T> {
         self.tensor().map_or(Shape::SCALAR, |t| *t.shape())
     }
 
+    #[inline]
+    fn is_shaped_like(&self, other: &Self) -> bool {
+        matches!((self, other), (Value::Tensor(a), Value::Tensor(b)) if a.is_shaped_like(b))
+    }
+
     fn chain<F: Function<N>, const N: usize>(function: &F, x: [&Self; N], y: &Self, g: &Self, out: &mut dyn Sink<T, Self>) {
         let (mut needs, structure) = ([false; N], kernel::structure(function));
         for k in 0..N {
             if out.needs(k) {
                 match structure[k] {
                     Some(0.0) => {}
-                    Some(1.0) => out.add(k, g.sum_to(&x[k].shape())),
+                    Some(1.0) => out.add(k, g.unstretched(x[k])),
                     _ => needs[k] = true,
                 }
             }
@@ -153,7 +177,7 @@ impl<T: Real> Algebra<T> for Var<'_, T> {
         for (k, slope) in slopes.into_iter().enumerate() {
             if out.needs(k) && !matches!(slope, Slope::Const(0.0)) {
                 let d = slope.times(Slope::Of(*g)).or_lit(*g);
-                out.add(k, d.sum_to(&Algebra::shape(x[k])));
+                out.add(k, d.unstretched(x[k]));
             }
         }
     }

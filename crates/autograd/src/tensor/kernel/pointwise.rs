@@ -9,7 +9,7 @@ use super::{
     walk::Walk,
 };
 use crate::{
-    elementary::{Function, Lane, Slope, X},
+    elementary::{Function, Lane, Slope, X, unrolled},
     error::Error,
     real::Real,
     shape::Shape,
@@ -83,7 +83,7 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for One<'_, T, F, N> {
     type Output = T;
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
-        self.function.value(self.x.map(|x| X(Lane::<T, FMA>(x)))).0.0
+        self.function.value(lanes::<T, N, FMA>(|k| self.x[k])).0.0
     }
 }
 
@@ -101,7 +101,7 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for Map<'_, T, F, N> {
             let n = y.len();
             let x = self.x.each_mut().map(|x| x.block(i * BLOCK, n));
             for (i, y) in y.iter_mut().enumerate() {
-                *y = self.function.value(from_fn(|k| X(Lane::<T, FMA>(x[k][i])))).0.0;
+                *y = self.function.value(lanes::<T, N, FMA>(|k| x[k][i])).0.0;
             }
         }
     }
@@ -138,15 +138,22 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for OneGradient<'_, T, F, N
     type Output = [T; N];
     #[inline(always)]
     fn run<const FMA: bool>(self) -> [T; N] {
-        gradient::<T, F, N, FMA>(self.function, self.x, self.y, self.g)
+        gradient::<T, F, N, FMA>(self.function, |k| self.x[k], self.y, self.g)
     }
+}
+
+/// The operands of one element.
+#[inline(always)]
+fn lanes<T: Real, const N: usize, const FMA: bool>(x: impl Fn(usize) -> T) -> [X<Lane<T, FMA>>; N] {
+    unrolled(X(Lane(T::ZERO)), |k| X(Lane(x(k))))
 }
 
 /// g·∂y/∂xₖ for one element.
 #[inline(always)]
-fn gradient<T: Real, F: Function<N>, const N: usize, const FMA: bool>(function: &F, x: [T; N], y: T, g: T) -> [T; N] {
+fn gradient<T: Real, F: Function<N>, const N: usize, const FMA: bool>(function: &F, x: impl Fn(usize) -> T, y: T, g: T) -> [T; N] {
     let (y, g) = (Lane::<T, FMA>(y), Lane::<T, FMA>(g));
-    function.slopes(x.map(|x| X(Lane(x))), X(y)).map(|slope| slope.times(Slope::Of(g)).or_lit(g).0)
+    let slopes = function.slopes(lanes(x), X(y));
+    unrolled(T::ZERO, |k| slopes[k].times(Slope::Of(g)).or_lit(g).0)
 }
 
 /// Where the gradient of one operand goes.
@@ -177,7 +184,7 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for Gradients<'_, T, F, N> 
             let x = self.x.each_mut().map(|x| x.block(start, n));
             let (y, g) = (self.y.block(start, n), self.g.block(start, n));
             for i in 0..n {
-                let d = gradient::<T, F, N, FMA>(self.function, from_fn(|k| x[k][i]), y[i], g[i]);
+                let d = gradient::<T, F, N, FMA>(self.function, |k| x[k][i], y[i], g[i]);
                 for k in 0..N {
                     results[k][i] = d[k];
                 }
