@@ -368,7 +368,7 @@ struct Variables<'a, 'g, T: Real> {
     op: &'a Handle,
 }
 
-impl<'g, T: Real> Variables<'_, 'g, T> {
+impl<T: Real> Variables<'_, '_, T> {
     fn place(&self, k: usize) -> Option<usize> {
         let place = self.x.get(k)?.id().checked_sub(self.lowest)? as usize;
         self.depends[place].then_some(place)

@@ -86,12 +86,14 @@ where
     Ok(Report { inputs })
 }
 
+/// The golden ratio less one: its multiples fill the unit interval evenly.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
+
 /// Fixed weights between ½ and 1½, no two alike.
 fn weights(like: &Tensor<f64>) -> Result<Tensor<f64>, Error> {
     if like.len() == 1 {
         return Tensor::ones(&**like.shape());
     }
-    const GOLDEN: f64 = 0.618_033_988_749_894_9;
     Tensor::new((0..like.len()).map(|i| 0.5 + (i as f64 * GOLDEN).fract()).collect::<Vec<_>>(), &**like.shape())
 }
 

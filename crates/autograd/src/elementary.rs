@@ -21,8 +21,8 @@ pub(crate) mod table;
 use std::{fmt::Debug, ops};
 
 pub use branch::{Branch, Side, sides};
-pub(crate) use dual::{IntoSlope, unrolled};
 pub use dual::{Dual, Slope};
+pub(crate) use dual::{IntoSlope, unrolled};
 pub use formula::{Derivation, Formula, Scratch, derivation};
 pub use lane::Lane;
 pub(crate) use numeric::Numeric;

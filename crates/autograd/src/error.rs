@@ -226,10 +226,10 @@ pub enum ErrorKind {
 fn broadcast_message(left: &Shape, right: &Shape) -> String {
     let rank = left.rank().max(right.rank());
     let clash = (0..rank).find(|&d| {
-        let (a, b) = (left.from_end(d), right.from_end(d));
+        let (a, b) = (left.nth_from_end(d), right.nth_from_end(d));
         a != b && a != 1 && b != 1
     });
-    let (a, b) = clash.map_or((0, 0), |d| (left.from_end(d), right.from_end(d)));
+    let (a, b) = clash.map_or((0, 0), |d| (left.nth_from_end(d), right.nth_from_end(d)));
     let axis = clash.map_or(-1, |d| -1 - d.cast_signed());
     format!(
         "shapes {left} and {right} do not broadcast: axis {axis} has length {a} on the left and {b} on the right; they must be equal, or one of them 1"

@@ -1,5 +1,4 @@
 //! Reverse-mode automatic differentiation over a dynamic graph of tensor operations.
-#![allow(clippy::inline_always, clippy::cast_precision_loss)]
 
 mod backward;
 pub mod check;

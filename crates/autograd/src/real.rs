@@ -61,6 +61,7 @@ macro_rules! real {
             const EPSILON: Self = $t::EPSILON;
             const NAME: &'static str = stringify!($t);
             #[inline(always)]
+            #[allow(clippy::cast_possible_truncation)]
             fn of(c: f64) -> Self {
                 c as $t
             }

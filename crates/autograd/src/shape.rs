@@ -38,7 +38,7 @@ const ONES: [Shape; MAX_RANK + 1] = {
             all[rank].dims[axis] = 1;
             axis += 1;
         }
-        all[rank].rank = rank as u8;
+        all[rank].rank = all[rank - 1].rank + 1;
         rank += 1;
     }
     all
@@ -67,7 +67,9 @@ impl Shape {
         if !addressable {
             return Err(ErrorKind::TooLarge { dims: dims.to_vec() }.into());
         }
-        let mut shape = Shape { rank: dims.len() as u8, dims: [0; MAX_RANK], len: dims.iter().product() };
+        #[allow(clippy::cast_possible_truncation)] // at most `MAX_RANK`, see above
+        let rank = dims.len() as u8;
+        let mut shape = Shape { rank, dims: [0; MAX_RANK], len: dims.iter().product() };
         shape.dims[..dims.len()].copy_from_slice(dims);
         Ok(shape)
     }
@@ -140,7 +142,7 @@ impl Shape {
         strides
     }
 
-    /// The shape both operands are stretched to by NumPy's rule: aligned at the last axis, lengths are equal or one of them is 1.
+    /// The shape both operands are stretched to by the rule of `NumPy`: aligned at the last axis, lengths are equal or one of them is 1.
     ///
     /// ```
     /// use autograd::Shape;
@@ -160,7 +162,7 @@ impl Shape {
         let rank = self.rank().max(other.rank());
         let mut dims = [0; MAX_RANK];
         for (from_end, dim) in dims[..rank].iter_mut().rev().enumerate() {
-            *dim = match (self.from_end(from_end), other.from_end(from_end)) {
+            *dim = match (self.nth_from_end(from_end), other.nth_from_end(from_end)) {
                 (a, b) if a == b => a,
                 (1, b) => b,
                 (a, 1) => a,
@@ -171,17 +173,18 @@ impl Shape {
     }
 
     /// The length of the axis at this distance from the last one; 1 where there is none.
-    pub(crate) fn from_end(&self, distance: usize) -> usize {
+    pub(crate) fn nth_from_end(&self, distance: usize) -> usize {
         self.rank().checked_sub(distance + 1).map_or(1, |axis| self.dims[axis])
     }
 
     /// Whether a tensor of this shape may be stretched to `target`.
     pub(crate) fn stretches_to(&self, target: &Shape) -> bool {
-        self.rank() <= target.rank() && (0..self.rank()).all(|d| self.from_end(d) == 1 || self.from_end(d) == target.from_end(d))
+        self.rank() <= target.rank()
+            && (0..self.rank()).all(|d| self.nth_from_end(d) == 1 || self.nth_from_end(d) == target.nth_from_end(d))
     }
 
     /// This shape with the flagged axes set to length 1, or removed.
-    pub(crate) fn without(&self, flags: &[bool; MAX_RANK], keepdim: bool) -> Shape {
+    pub(crate) fn without(&self, flags: [bool; MAX_RANK], keepdim: bool) -> Shape {
         let kept = self.iter().enumerate().filter_map(|(axis, &d)| match (flags[axis], keepdim) {
             (false, _) => Some(d),
             (true, true) => Some(1),

@@ -70,6 +70,7 @@ impl<T> Array<T> {
 impl<T: Real> Tensor<T> {
     /// A tensor of one element, of rank `rank`.
     #[inline]
+    #[allow(clippy::cast_possible_truncation)] // a rank is at most eight
     pub(crate) fn one(rank: usize, value: T) -> Self {
         Tensor(Repr::One { rank: rank as u8, value })
     }
@@ -233,11 +234,8 @@ impl<T: Real> PartialEq for Tensor<T> {
 impl<T: Real, const R: usize> Index<[usize; R]> for Tensor<T> {
     type Output = T;
     #[track_caller]
-    #[allow(clippy::panic)]
     fn index(&self, position: [usize; R]) -> &T {
-        if self.get(&position).is_none() {
-            panic!("position {position:?} is outside a tensor of shape {}", self.shape());
-        }
+        assert!(self.get(&position).is_some(), "position {position:?} is outside a tensor of shape {}", self.shape());
         let at: usize = position.iter().zip(self.shape().strides()).map(|(i, s)| i * s).sum();
         &self.as_slice()[at]
     }

@@ -27,6 +27,8 @@ pub struct Var<'g, T: Real> {
     id: u32,
 }
 
+// Not derived: that would ask for `T: Clone` and `T: Copy`.
+#[allow(clippy::expl_impl_clone_on_copy)]
 impl<T: Real> Clone for Var<'_, T> {
     #[inline]
     fn clone(&self) -> Self {

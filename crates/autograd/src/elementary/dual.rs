@@ -71,7 +71,7 @@ impl<S: Elementary> Slope<S> {
 }
 
 /// What may stand as a derivative in a row of the table: a literal, which is structural, or a quantity.
-pub trait IntoSlope<S> {
+pub(crate) trait IntoSlope<S> {
     /// The derivative.
     fn into_slope(self) -> Slope<S>;
 }

@@ -1,8 +1,11 @@
 //! Numeric kernels of the elementary functions, for f32 and f64, without branches so that loops over them vectorise.
 //!
-//! exp, expm1, ln and ln_1p follow the argument reductions of FreeBSD's msun (W. Cody and W. Waite; P. Tang): split off a power of two,
+//! `exp`, `expm1`, `ln` and `ln_1p` follow the argument reductions of the BSD msun (W. Cody and W. Waite; P. Tang): split off a power of two,
 //! then a short polynomial. tanh, sigmoid and softplus are built on them in forms that lose nothing at either end. Powers, sine, cosine,
 //! tangent and the error function call a libm one element at a time.
+
+// Constants of a formula are f64 and are rounded to the element type where they meet it.
+#![allow(clippy::cast_possible_truncation)]
 
 /// The functions of the table that are computed natively. `FMA` allows fused multiply-adds.
 #[allow(missing_docs)]
@@ -180,7 +183,7 @@ macro_rules! numeric {
                 // 2ⁿ(1 + q) − 1, with 2ⁿ − 1 exact where q matters.
                 let small = $t::fma::<FMA>(q * a, b, a * b - 1.0);
                 let large = (1.0 + q) * a * b;
-                if self > ($mantissa as $t) {
+                if self > $t::from($mantissa) {
                     large
                 } else if self == 0.0 {
                     self
@@ -385,7 +388,7 @@ trait Steps: Copy {
     fn ln_lane<const FMA: bool>(self) -> Self;
 }
 
-numeric!(f64, u64, mantissa: 52, bias: 1023.0,
+numeric!(f64, u64, mantissa: 52u8, bias: 1023.0,
     ln2: (6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10),
     exp: (-746.0, 710.0),
     // 1/k! for k = 2, 3, …: the first term left out is below 4e-18 of the result.
@@ -394,10 +397,10 @@ numeric!(f64, u64, mantissa: 52, bias: 1023.0,
     ln_even: [3.999_999_999_940_942e-1, 2.222_219_843_214_978_4e-1, 1.531_383_769_920_937_3e-1],
     ln_odd: [6.666_666_666_666_735e-1, 2.857_142_874_366_239e-1, 1.818_357_216_161_805e-1, 1.479_819_860_511_658_6e-1],
     subnormal: (18_014_398_509_481_984.0, 54.0), erf: libm::erf, erfc: libm::erfc);
-numeric!(f32, u32, mantissa: 23, bias: 127.0,
+numeric!(f32, u32, mantissa: 23u8, bias: 127.0,
     ln2: (6.931_457_5e-1, 1.428_606_8e-6),
     exp: (-105.0, 89.0),
     exp_poly: [1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0],
     ln_even: [4.000_097_2e-1, 2.427_907_9e-1],
-    ln_odd: [6.666_666_3e-1, 2.849_878_7e-1],
+    ln_odd: [6.666_666e-1, 2.849_878_7e-1],
     subnormal: (33_554_432.0, 25.0), erf: libm::erff, erfc: libm::erfcf);

@@ -9,7 +9,7 @@
 //! - `kinks` are the quantities whose sign decides the branch;
 //! - `on` is, for each operand, the range from which the catalogue draws its samples.
 //!
-//! Conventions at kinks and edges: relu′(0) = abs′(0) = 0; leaky_relu and elu take the slope of the negative side at 0; clamp′ is 1 on
+//! Conventions at kinks and edges: relu′(0) = abs′(0) = 0; `leaky_relu` and `elu` take the slope of the negative side at 0; clamp′ is 1 on
 //! the closed interval; max(a, b) gives ½ each at a tie; pow(x, 0) has slope 0 in x, and 0ᵇ has slope 0 in b ≥ 0. A product of the chain
 //! rule is 0 if a factor is 0 ([`MaskedMul`]), so that a branch not taken gives nothing, were its slope infinite.
 

@@ -1,6 +1,6 @@
 //! The vocabulary of whole-array rules, spoken by values (first-order gradients) and by variables (recorded gradients).
 
-use super::{Handle, Op, Place, Sink, erased::Few, index, linear, movement, pointwise::Pointwise, reduce, reduce::Methods as _};
+use super::{Handle, Op, Place, Sink, erased::Few, index, linear, movement, pointwise::Pointwise, reduce};
 use crate::{
     elementary::{Function, Slope, X},
     error::Error,

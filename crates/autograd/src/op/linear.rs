@@ -82,7 +82,7 @@ fn matmul(transpose_a: bool, transpose_b: bool) -> Handle {
 }
 
 methods! {
-    /// The matrix product, with NumPy's rules: vectors are a row on the left and a column on the right, and leading axes are batches,
+    /// The matrix product, with the rules of `NumPy`: vectors are a row on the left and a column on the right, and leading axes are batches,
     /// which broadcast.
     ///
     /// | shapes | result |

@@ -32,7 +32,7 @@ impl Reshape {
                 let known = dims.iter().filter(|&&d| d != -1).map(|&d| usize::try_from(d).ok()).collect::<Option<Vec<_>>>();
                 let known = known.filter(|known| dims.len() - known.len() <= 1).ok_or_else(|| impossible(shape, dims.clone()))?;
                 let known = Shape::new(&known)?;
-                let open = (known.len() > 0).then(|| shape.len() / known.len());
+                let open = (!known.is_empty()).then(|| shape.len() / known.len());
                 let mut known_dims = known.iter();
                 let full: Option<Vec<usize>> = dims.iter().map(|&d| if d == -1 { open } else { known_dims.next().copied() }).collect();
                 let target = full.map(|full| Shape::new(&full)).transpose()?;

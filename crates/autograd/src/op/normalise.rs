@@ -1,4 +1,4 @@
-//! Normalising along axes: logsumexp, softmax, log_softmax, stable for inputs of any size.
+//! Normalising along axes: logsumexp, softmax and its logarithm, stable for inputs of any size.
 
 use super::{Algebra, Handle, Op, Sink, methods, reduce::Over};
 use crate::{

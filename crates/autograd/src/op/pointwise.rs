@@ -37,7 +37,7 @@ impl<F: Function<N>, const N: usize> Op<N> for Pointwise<F> {
 ///
 /// This is what [`fused!`](crate::fused) calls.
 #[track_caller]
-pub fn fuse<'g, T: Real, F: Function<N>, const N: usize>(function: F, x: [Var<'g, T>; N]) -> Var<'g, T> {
+pub fn fuse<T: Real, F: Function<N>, const N: usize>(function: F, x: [Var<'_, T>; N]) -> Var<'_, T> {
     x[0].graph().call(Handle::new(Pointwise(function)), &x)
 }
 

@@ -31,7 +31,7 @@ impl Over {
             Some(axes) => shape.axis_flags(axes)?,
             None => [true; crate::shape::MAX_RANK],
         };
-        Ok((shape.without(&flags, true), shape.without(&flags, self.keepdim)))
+        Ok((shape.without(flags, true), shape.without(flags, self.keepdim)))
     }
 
     /// The shape with the axes at length 1, where the forward rule has accepted them.

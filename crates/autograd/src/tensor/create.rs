@@ -147,7 +147,9 @@ impl<T: Real> Tensor<T> {
     fn from_fn(shape: impl AsRef<[usize]>, mut next: impl FnMut() -> f64) -> Result<Self, Error> {
         let shape = Shape::new(shape.as_ref())?;
         let mut elements = allocate(shape.len())?;
-        elements.iter_mut().for_each(|e| *e = T::of(next()));
+        for e in &mut elements {
+            *e = T::of(next());
+        }
         Ok(Tensor::of(shape, elements))
     }
 }

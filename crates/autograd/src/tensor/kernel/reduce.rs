@@ -38,7 +38,7 @@ pub(crate) fn sum_run<T: Real>(run: &[T]) -> f64 {
 
 /// Partial sums of a tensor that is summed over some of its axes.
 pub(crate) struct Sums {
-    sums: Vec<f64>,
+    partial: Vec<f64>,
     walk: Walk,
     shape: Shape,
 }
@@ -46,13 +46,13 @@ pub(crate) struct Sums {
 impl Sums {
     /// Sums of elements of shape `from` to the shape `to`, which stretches to `from`.
     pub(crate) fn new(from: &Shape, to: &Shape) -> Result<Sums, Error> {
-        Ok(Sums { sums: allocate::<f64>(to.len())?, walk: Walk::stretch(to, from), shape: *to })
+        Ok(Sums { partial: allocate::<f64>(to.len())?, walk: Walk::stretch(to, from), shape: *to })
     }
 
     /// Adds the elements that stand from `start` on.
     #[inline(always)]
     pub(crate) fn add<T: Real>(&mut self, start: usize, elements: &[T]) {
-        let sums = &mut self.sums;
+        let sums = &mut self.partial;
         self.walk.runs(start, elements.len(), |done, n, at, stride| {
             let run = &elements[done..done + n];
             match stride {
@@ -65,7 +65,7 @@ impl Sums {
 
     /// The sums as a tensor.
     pub(crate) fn finish<T: Real>(self) -> Tensor<T> {
-        Tensor::of(self.shape, self.sums.into_iter().map(T::of).collect())
+        Tensor::of(self.shape, self.partial.into_iter().map(T::of).collect())
     }
 }
 
