@@ -223,6 +223,9 @@ pub enum ErrorKind {
     },
 }
 
+/// What can be done about a root that is no scalar.
+pub(crate) const BACKWARD_HINT: &str = "sum() it, or call backward_with(&cotangent)";
+
 fn broadcast_message(left: &Shape, right: &Shape) -> String {
     let rank = left.rank().max(right.rank());
     let clash = (0..rank).find(|&d| {

@@ -1,5 +1,6 @@
 //! Reverse-mode automatic differentiation over a dynamic graph of tensor operations.
 
+mod accumulate;
 mod backward;
 pub mod check;
 pub mod elementary;

@@ -1,0 +1,238 @@
+//! Where the gradients of one node's inputs come together: as tensors, in place where nobody else can see them, or as variables.
+
+use std::panic::Location;
+
+use crate::{
+    error::{Error, ErrorKind},
+    graph::{Node, Tape},
+    op::{self, Handle, Place, Sink, Value},
+    real::Real,
+    shape::Shape,
+    tensor::{Tensor, kernel::matmul::Product},
+    var::Var,
+};
+
+/// What has come together of one node's gradient.
+#[derive(Clone)]
+pub(crate) enum Slot<G> {
+    /// Nothing leads from the root to here.
+    Empty,
+    /// What leads here has slope 0 by its rule.
+    Zero,
+    Sum(G),
+}
+
+impl<T: Real> Slot<Tensor<T>> {
+    /// The gradient, of the shape of its node.
+    pub(crate) fn whole(self, shape: &Shape) -> Result<Tensor<T>, Error> {
+        match self {
+            Slot::Sum(gradient) => Ok(gradient),
+            Slot::Zero | Slot::Empty => Tensor::filled(T::ZERO, *shape),
+        }
+    }
+}
+
+/// Collects the gradients of one node's inputs as tensors, in place where nobody else can see them.
+pub(crate) struct Tensors<'a, T: Real> {
+    pub(crate) tape: &'a Tape<T>,
+    pub(crate) inputs: &'a [u32],
+    pub(crate) slots: &'a mut [Slot<Tensor<T>>],
+    /// The first thing that went wrong.
+    pub(crate) failed: Option<Error>,
+}
+
+impl<T: Real> Tensors<'_, T> {
+    fn fail(&mut self, error: Error) {
+        self.failed.get_or_insert(error);
+    }
+
+    /// The gradient so far and the value of input `k`, if it is wanted.
+    #[inline]
+    fn slot(&mut self, k: usize) -> Option<(&mut Slot<Tensor<T>>, &Tensor<T>)> {
+        let Some(&input) = self.inputs.get(k) else {
+            self.fail(ErrorKind::GradientInput { input: k, arity: self.inputs.len() }.into());
+            return None;
+        };
+        match self.tape.node(input) {
+            Node { needs_gradient: true, value: Value::Tensor(value), .. } => Some((&mut self.slots[input as usize], value)),
+            _ => None,
+        }
+    }
+
+    /// Changes the gradient of input `k` in place; it starts as zeros.
+    fn change(&mut self, k: usize, change: impl FnOnce(&mut [T], &Shape) -> Result<(), Error>) {
+        let Some((slot, value)) = self.slot(k) else { return };
+        let shape = *value.shape();
+        let result = (|| {
+            let mut sum = std::mem::replace(slot, Slot::Empty).whole(&shape)?;
+            if sum.unique_mut().is_none() {
+                sum = Tensor::of(shape, sum.to_vec());
+            }
+            if let Some(elements) = sum.unique_mut() {
+                change(elements, &shape)?;
+            }
+            *slot = Slot::Sum(sum);
+            Ok(())
+        })();
+        if let Err(error) = result {
+            self.fail(error);
+        }
+    }
+}
+
+impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
+    fn needs(&self, k: usize) -> bool {
+        self.inputs.get(k).is_some_and(|&x| self.tape.node(x).needs_gradient)
+    }
+
+    fn add(&mut self, k: usize, d: Value<T>) {
+        let d = match d {
+            Value::Tensor(d) => d,
+            Value::Error(error) => return self.fail(error),
+        };
+        let Some((slot, value)) = self.slot(k) else { return };
+        if !d.is_shaped_like(value) {
+            let (expected, found) = (*value.shape(), *d.shape());
+            return self.fail(ErrorKind::GradientShape { input: k, expected, found }.into());
+        }
+        match slot {
+            Slot::Empty | Slot::Zero => *slot = Slot::Sum(d),
+            Slot::Sum(sum) => {
+                let mut d = d;
+                if let Some(elements) = sum.unique_mut() {
+                    elements.iter_mut().zip(d.as_slice()).for_each(|(sum, d)| *sum += *d);
+                } else if let Some(elements) = d.unique_mut() {
+                    elements.iter_mut().zip(sum.as_slice()).for_each(|(d, sum)| *d += *sum);
+                    *sum = d;
+                } else {
+                    let both = sum.as_slice().iter().zip(d.as_slice()).map(|(a, b)| *a + *b).collect();
+                    *sum = Tensor::of(*value.shape(), both);
+                }
+            }
+        }
+    }
+
+    fn add_at(&mut self, k: usize, place: &Place, d: Value<T>) {
+        match d {
+            Value::Tensor(d) => self.change(k, |sum, full| {
+                let expected = place.shape(full)?;
+                if *d.shape() != expected {
+                    return Err(ErrorKind::GradientShape { input: k, expected, found: *d.shape() }.into());
+                }
+                place.add_to(d.as_slice(), sum, full)
+            }),
+            Value::Error(error) => self.fail(error),
+        }
+    }
+
+    fn add_matmul(&mut self, k: usize, a: &Value<T>, transpose_a: bool, b: &Value<T>, transpose_b: bool) {
+        match (a.tensor(), b.tensor()) {
+            (Ok(a), Ok(b)) => match Product::new(a.shape(), transpose_a, b.shape(), transpose_b) {
+                Ok(product) => {
+                    let starts_here = self.slot(k).is_some_and(|(slot, _)| !matches!(slot, Slot::Sum(_)));
+                    self.change(k, |sum, full| {
+                        if product.shape != *full {
+                            return Err(ErrorKind::GradientShape { input: k, expected: *full, found: product.shape }.into());
+                        }
+                        product.run(a.as_slice(), b.as_slice(), sum, !starts_here);
+                        Ok(())
+                    });
+                }
+                Err(error) => self.fail(error),
+            },
+            (Err(error), _) | (_, Err(error)) => self.fail(error),
+        }
+    }
+}
+
+/// What has come together of one node's recorded gradient.
+pub(crate) struct Pending<'g, T: Real> {
+    sum: Option<Var<'g, T>>,
+    /// Parts that belong to some places only; they are put together in one step.
+    parts: Vec<(Place, Var<'g, T>)>,
+}
+
+impl<T: Real> Default for Pending<'_, T> {
+    fn default() -> Self {
+        Pending { sum: None, parts: Vec::new() }
+    }
+}
+
+impl<'g, T: Real> Pending<'g, T> {
+    /// Starts with the whole gradient.
+    pub(crate) fn start(gradient: Var<'g, T>) -> Self {
+        Pending { sum: Some(gradient), parts: Vec::new() }
+    }
+
+    /// The whole gradient of `node`.
+    pub(crate) fn finish(self, node: Var<'g, T>) -> Option<Var<'g, T>> {
+        if self.parts.is_empty() {
+            return self.sum;
+        }
+        let (places, parts): (Vec<_>, Vec<_>) = self.parts.into_iter().unzip();
+        let shape = node.shape().unwrap_or(Shape::SCALAR);
+        let whole = node.graph().call(op::index::put(places, shape), &parts);
+        Some(self.sum.map_or(whole, |sum| sum + whole))
+    }
+}
+
+/// Collects the gradients of one node's inputs as variables.
+pub(crate) struct Variables<'a, 'g, T: Real> {
+    pub(crate) x: &'a [Var<'g, T>],
+    /// By node, from `lowest` on.
+    pub(crate) slots: &'a mut [Pending<'g, T>],
+    /// Which of these nodes lie between the root and a wanted variable.
+    pub(crate) depends: &'a [bool],
+    pub(crate) lowest: u32,
+    pub(crate) op: &'a Handle,
+}
+
+impl<T: Real> Variables<'_, '_, T> {
+    fn place(&self, k: usize) -> Option<usize> {
+        let place = self.x.get(k)?.id().checked_sub(self.lowest)? as usize;
+        self.depends[place].then_some(place)
+    }
+}
+
+impl<'g, T: Real> Sink<T, Var<'g, T>> for Variables<'_, 'g, T> {
+    fn needs(&self, k: usize) -> bool {
+        self.place(k).is_some()
+    }
+
+    fn add(&mut self, k: usize, d: Var<'g, T>) {
+        let graph = d.graph();
+        let Some(place) = self.place(k) else {
+            if k >= self.x.len() && !self.x.is_empty() {
+                // A gradient for an input that does not exist spoils all that do.
+                let error = Error::from(ErrorKind::GradientInput { input: k, arity: self.x.len() }).in_op(self.op.name(), Vec::new);
+                let at = graph.on_behalf_of.get().unwrap_or(Location::caller());
+                for k in 0..self.x.len() {
+                    self.add(k, graph.poison(error.clone().at(at)));
+                }
+            }
+            return;
+        };
+        let d = match (self.x[k].shape(), d.shape()) {
+            (Ok(expected), Ok(found)) if expected != found => {
+                let error = Error::from(ErrorKind::GradientShape { input: k, expected, found });
+                let at = graph.on_behalf_of.get().unwrap_or(Location::caller());
+                graph.poison(error.in_op(self.op.name(), || self.x.iter().filter_map(|x| x.shape().ok()).collect()).at(at))
+            }
+            _ => d,
+        };
+        let slot = &mut self.slots[place].sum;
+        *slot = Some(slot.map_or(d, |sum| sum + d));
+    }
+
+    fn add_at(&mut self, k: usize, place: &Place, d: Var<'g, T>) {
+        if let Some(slot) = self.place(k) {
+            self.slots[slot].parts.push((place.clone(), d));
+        }
+    }
+
+    fn add_matmul(&mut self, k: usize, a: &Var<'g, T>, transpose_a: bool, b: &Var<'g, T>, transpose_b: bool) {
+        if self.needs(k) {
+            self.add(k, a.matmul_as(*b, transpose_a, transpose_b));
+        }
+    }
+}
