@@ -14,15 +14,15 @@ use crate::{
 
 /// What has come together of one node's gradient.
 #[derive(Clone)]
-pub(crate) enum Slot<G> {
+pub(crate) enum Slot<T> {
     /// Nothing leads from the root to here.
     Empty,
     /// What leads here has slope 0 by its rule.
     Zero,
-    Sum(G),
+    Sum(Tensor<T>),
 }
 
-impl<T: Real> Slot<Tensor<T>> {
+impl<T: Real> Slot<T> {
     /// The gradient, of the shape of its node.
     pub(crate) fn whole(self, shape: &Shape) -> Result<Tensor<T>, Error> {
         match self {
@@ -36,7 +36,7 @@ impl<T: Real> Slot<Tensor<T>> {
 pub(crate) struct Tensors<'a, T: Real> {
     pub(crate) tape: &'a Tape<T>,
     pub(crate) inputs: &'a [u32],
-    pub(crate) slots: &'a mut [Slot<Tensor<T>>],
+    pub(crate) slots: &'a mut [Slot<T>],
     /// The first thing that went wrong.
     pub(crate) failed: Option<Error>,
 }
@@ -48,7 +48,7 @@ impl<T: Real> Tensors<'_, T> {
 
     /// The gradient so far and the value of input `k`, if it is wanted.
     #[inline]
-    fn slot(&mut self, k: usize) -> Option<(&mut Slot<Tensor<T>>, &Tensor<T>)> {
+    fn slot(&mut self, k: usize) -> Option<(&mut Slot<T>, &Tensor<T>)> {
         let Some(&input) = self.inputs.get(k) else {
             self.fail(ErrorKind::GradientInput { input: k, arity: self.inputs.len() }.into());
             return None;

@@ -1,18 +1,103 @@
 //! Reverse-mode automatic differentiation over a dynamic graph of tensor operations.
+//!
+//! # A tour
+//!
+//! A [`Graph`] is one run of a model. Leaves are put on it, formulas are written with [`Var`]s as in mathematics, and
+//! [`backward`](Var::backward) gives the gradients by all variables:
+//!
+//! ```
+//! use autograd::{Graph, tensor};
+//!
+//! let g = Graph::<f64>::new();
+//! let x = g.constant(tensor![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]); // three examples
+//! let w = g.variable(tensor![0.1, -0.2]);
+//! let b = g.variable(0.5);
+//! let target = g.constant(tensor![1.0, 0.0, 1.0]);
+//!
+//! let y = (x.matmul(w) + b).sigmoid();
+//! let loss = (y - target).square().mean();
+//!
+//! let grads = loss.backward()?;
+//! assert_eq!(grads.wrt(w)?.shape(), &[2]);
+//! assert!(grads.wrt(target).unwrap_err().to_string().contains("it is a constant"));
+//! # Ok::<(), autograd::Error>(())
+//! ```
+//!
+//! **Errors are values on the tape.** Nothing in a formula panics or needs a `?`. A mistake is passed on to whoever asks for a result,
+//! who is told the operation, all shapes, and the line of source of the mistake itself:
+//!
+//! ```
+//! # use autograd::{Graph, tensor};
+//! # let g = Graph::<f64>::new();
+//! # let x = g.constant(tensor![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+//! let wrong = x.matmul(x) * 2.0;
+//! let error = wrong.sum().backward().unwrap_err();
+//! assert!(error.to_string().starts_with("matmul([3, 2], [3, 2]): the inner lengths of a matrix product must be equal, here 2 and 3"));
+//! ```
+//!
+//! **Derivatives of any order**: [`Graph::grad`] records the gradient, so that it can be differentiated again.
+//!
+//! ```
+//! # use autograd::Graph;
+//! let g = Graph::<f64>::new();
+//! let x = g.variable(1.0);
+//! let y = x.sin();
+//! let [slope] = g.grad(y, [x]);
+//! let [curvature] = g.grad(slope, [x]);
+//! assert_eq!(curvature.item()?, -1f64.sin());
+//! # Ok::<(), autograd::Error>(())
+//! ```
+//!
+//! **A formula in one pass**: [`fused!`] evaluates a formula without intermediate tensors, forward and backward, and needs no
+//! derivative from its author.
+//!
+//! ```
+//! # use autograd::{Graph, fused, tensor};
+//! # let g = Graph::<f64>::new();
+//! let (x, a) = (g.variable(tensor![0.5, -1.0, 2.0]), g.variable(1.5));
+//! let y = fused!(|x, a| (a * x).sigmoid() * x.tanh())(x, a);
+//! assert_eq!(y.sum().backward()?.wrt(x)?.shape(), &[3]);
+//! # Ok::<(), autograd::Error>(())
+//! ```
+//!
+//! **Operations of your own** implement the same trait [`op::Op`] as the built-in ones, in about ten lines; the example is there.
+//!
+//! **Trust**: [`check::gradients`] compares autodiff with finite differences and says where they differ.
+//!
+//! # One idea
+//!
+//! A rule is written once, as ordinary mathematics, and every part of the system reads that one text: the kernels, gradients of
+//! gradients, fused functions, explanations, the checker. See [`elementary`] for pointwise rules and [`op`] for rules of whole arrays.
+//!
+//! # Conventions
+//!
+//! | where | rule |
+//! |---|---|
+//! | kinks | relu′(0) = 0, abs′(0) = 0, sign′ = 0, step′ = 0; clamp′ is 1 on the closed interval; `leaky_relu` and `elu` take the slope of the negative side at 0 |
+//! | ties | `amax` shares the gradient equally among the ties; elementwise `max` and `min` give ½ each |
+//! | edges | √′(0) = +∞; pow(x, 0) has slope 0 in x; 0ʸ has slope 0 in y ≥ 0; a negative base with a fractional exponent is NaN |
+//! | chain rule | a product of slopes is 0 if a factor is 0: a side that `select`, `relu` or `clamp` did not take gives nothing, were its slope infinite or NaN |
+//! | NaN | goes through every operation, `max` and `relu` too; comparisons with it are 0 |
+//! | nothing | the sum of no elements is 0; their mean and maximum are errors |
+//! | order of summation | fixed, in blocks of double precision; the same bits for any number of threads |
+//!
+//! # Features
+//!
+//! `rayon` (on by default) spreads large matrix products over threads.
 
+mod shape;
+mod error;
+mod real;
+mod indices;
+pub mod elementary;
+mod tensor;
+pub mod op;
+mod graph;
+mod var;
 mod accumulate;
 mod backward;
-pub mod check;
-pub mod elementary;
-mod error;
 pub mod functional;
-mod graph;
-mod indices;
-pub mod op;
-mod real;
-mod shape;
-mod tensor;
-mod var;
+pub mod check;
 
 pub use backward::Gradients;
 pub use error::{Error, ErrorKind};
