@@ -11,12 +11,12 @@
 //! | [`Formula`] | text | explanations |
 //! | [`Branch`] | the side of each kink that was taken | the gradient checker |
 
-mod branch;
+pub(crate) mod table;
+mod numeric;
+mod lane;
 mod dual;
 mod formula;
-mod lane;
-mod numeric;
-pub(crate) mod table;
+mod branch;
 
 use std::{fmt::Debug, ops};
 

@@ -1,22 +1,23 @@
 //! What an operation is: a forward rule on tensors and a vector-Jacobian product, for built-in and user-written ones alike.
 
-mod algebra;
-mod catalogue;
 mod erased;
+mod algebra;
 mod methods;
+mod catalogue;
 
 // One file a family, in the order in which a reader would want them.
-pub mod index;
-pub mod linear;
-pub mod movement;
-pub mod normalise;
 pub mod pointwise;
 pub mod reduce;
+pub mod linear;
+pub mod movement;
+pub mod index;
+pub mod normalise;
 
 use std::fmt::Debug;
 
 pub(crate) use algebra::tensors;
 pub use algebra::{Algebra, Apply, Value};
+pub(crate) use catalogue::sample;
 pub use catalogue::{Entry, Sample, catalogue};
 pub use erased::{Engine, Handle, Typed};
 pub(crate) use erased::{Erased, Few};

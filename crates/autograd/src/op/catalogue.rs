@@ -21,7 +21,17 @@ pub struct Sample {
     pub inputs: &'static [(&'static [usize], (f64, f64))],
     /// The formula.
     pub run: for<'a, 'g> fn(&'a [Var<'g, f64>]) -> Var<'g, f64>,
+    /// The same formula in single precision.
+    pub run_f32: for<'a, 'g> fn(&'a [Var<'g, f32>]) -> Var<'g, f32>,
 }
+
+/// A [`Sample`] whose formula is written once.
+macro_rules! sample {
+    ([$(($shape:expr, $range:expr)),+], |$x:ident| $formula:expr) => {
+        $crate::op::Sample { inputs: &[$((&$shape, $range)),+], run: |$x| $formula, run_f32: |$x| $formula }
+    };
+}
+pub(crate) use sample;
 
 /// All operations of the library, in the order of the documentation.
 ///

@@ -47,10 +47,7 @@ macro_rules! methods {
         pub(crate) const ENTRIES: &[$crate::op::Entry] = &[ $(
             $crate::op::Entry {
                 name: stringify!($name),
-                samples: &[ $( $crate::op::Sample {
-                    inputs: &[$((&$shape, (-2.0, 2.0))),+],
-                    run: |$inputs| $sample,
-                } ),+ ],
+                samples: &[ $( $crate::op::sample!([$(($shape, (-2.0, 2.0))),+], |$inputs| $sample) ),+ ],
                 handle: None,
             }
         ),* ];

@@ -1,6 +1,6 @@
 //! Movement: other shapes, other orders, stretching, joining. Nothing is computed.
 
-use super::{Algebra, Entry, Handle, Op, Sample, Sink, Variadic, algebra::slice_of, methods, resolve_axes};
+use super::{Algebra, Entry, Handle, Op, Sink, Variadic, algebra::slice_of, methods, resolve_axes, sample};
 use crate::{
     error::{Error, ErrorKind},
     graph::Graph,
@@ -381,8 +381,8 @@ methods! {
 pub(crate) const JOINING: &[Entry] = &[Entry {
     name: "concat",
     samples: &[
-        Sample { inputs: &[(&[2, 3], (-2.0, 2.0)), (&[1, 3], (-2.0, 2.0))], run: |x| x[0].graph().concat(x, 0) },
-        Sample { inputs: &[(&[2, 1], (-2.0, 2.0)), (&[2, 3], (-2.0, 2.0)), (&[2, 2], (-2.0, 2.0))], run: |x| x[0].graph().concat(x, -1) },
+        sample!([([2, 3], (-2.0, 2.0)), ([1, 3], (-2.0, 2.0))], |x| x[0].graph().concat(x, 0)),
+        sample!([([2, 1], (-2.0, 2.0)), ([2, 3], (-2.0, 2.0)), ([2, 2], (-2.0, 2.0))], |x| x[0].graph().concat(x, -1)),
     ],
     handle: None,
 }];

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use super::{Algebra, Entry, Handle, Op, Sample, Sink};
+use super::{Algebra, Entry, Handle, Op, Sink, sample};
 use crate::{
     elementary::{Derivation, Elementary, Function, derivation, table},
     error::Error,
@@ -192,20 +192,20 @@ macro_rules! operations {
     (@last $x:ident) => { stringify!($x) };
     (@last $x:ident $($rest:ident)+) => { operations!(@last $($rest)+) };
     (@samples $name:ident ($a:ident) ($($p:expr),*) $on:expr) => { &[
-        Sample { inputs: &[(&[], $on)], run: |x| Elementary::$name(x[0] $(, $p)*) },
-        Sample { inputs: &[(&[2, 3], $on)], run: |x| Elementary::$name(x[0] $(, $p)*) },
+        sample!([([], $on)], |x| Elementary::$name(x[0] $(, $p)*)),
+        sample!([([2, 3], $on)], |x| Elementary::$name(x[0] $(, $p)*)),
     ] };
     (@samples $name:ident ($a:ident, $b:ident) () $on:expr, $with:expr) => { &[
-        Sample { inputs: &[(&[], $on), (&[], $with)], run: |x| Elementary::$name(x[0], x[1]) },
-        Sample { inputs: &[(&[2, 3], $on), (&[2, 3], $with)], run: |x| Elementary::$name(x[0], x[1]) },
-        Sample { inputs: &[(&[2, 3], $on), (&[3], $with)], run: |x| Elementary::$name(x[0], x[1]) },
-        Sample { inputs: &[(&[2, 1], $on), (&[1, 3], $with)], run: |x| Elementary::$name(x[0], x[1]) },
-        Sample { inputs: &[(&[], $on), (&[2, 2], $with)], run: |x| Elementary::$name(x[0], x[1]) },
+        sample!([([], $on), ([], $with)], |x| Elementary::$name(x[0], x[1])),
+        sample!([([2, 3], $on), ([2, 3], $with)], |x| Elementary::$name(x[0], x[1])),
+        sample!([([2, 3], $on), ([3], $with)], |x| Elementary::$name(x[0], x[1])),
+        sample!([([2, 1], $on), ([1, 3], $with)], |x| Elementary::$name(x[0], x[1])),
+        sample!([([], $on), ([2, 2], $with)], |x| Elementary::$name(x[0], x[1])),
     ] };
     (@samples $name:ident ($a:ident, $b:ident, $c:ident) () $on:expr, $with:expr, $and:expr) => { &[
-        Sample { inputs: &[(&[], $on), (&[], $with), (&[], $and)], run: |x| Elementary::$name(x[0], x[1], x[2]) },
-        Sample { inputs: &[(&[2, 3], $on), (&[2, 3], $with), (&[2, 3], $and)], run: |x| Elementary::$name(x[0], x[1], x[2]) },
-        Sample { inputs: &[(&[2, 1], $on), (&[3], $with), (&[], $and)], run: |x| Elementary::$name(x[0], x[1], x[2]) },
+        sample!([([], $on), ([], $with), ([], $and)], |x| Elementary::$name(x[0], x[1], x[2])),
+        sample!([([2, 3], $on), ([2, 3], $with), ([2, 3], $and)], |x| Elementary::$name(x[0], x[1], x[2])),
+        sample!([([2, 1], $on), ([3], $with), ([], $and)], |x| Elementary::$name(x[0], x[1], x[2])),
     ] };
 }
 table!(operations);

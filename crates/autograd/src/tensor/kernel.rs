@@ -1,12 +1,12 @@
 //! Kernels: loops over memory, each compiled once per instruction set and element type.
 
 pub(crate) mod dispatch;
-pub(crate) mod index;
-pub(crate) mod matmul;
-pub(crate) mod movement;
+pub(crate) mod walk;
 pub(crate) mod pointwise;
 pub(crate) mod reduce;
-pub(crate) mod walk;
+pub(crate) mod matmul;
+pub(crate) mod movement;
+pub(crate) mod index;
 
 use crate::{
     error::{Error, ErrorKind},
