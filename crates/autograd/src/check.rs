@@ -3,11 +3,13 @@
 //! The derivative of f along one element is estimated from f alone, by a central difference of fourth order,
 //! (8·(f(x+h) − f(x−h)) − (f(x+2h) − f(x−2h))) / 12h, whose step is scaled to the element and to its tensor. The difference to the estimate
 //! of second order from the same values bounds the error of the estimate, and is part of the verdict: a finite difference that is itself
-//! uncertain accuses nobody.
+//! uncertain accuses nobody. A step that leaves the domain, or that crosses a kink such as that of relu, is shortened; at a kink itself there
+//! is nothing to compare with.
 
 use std::fmt;
 
 use crate::{
+    elementary::Side,
     error::{Error, ErrorKind},
     graph::Graph,
     tensor::Tensor,
@@ -54,6 +56,7 @@ where
     let y = f(&leaves);
     let weights = weights(&y.value()?)?;
     let gradients = y.backward_with(&weights)?;
+    let here = sides(&g);
 
     let mut inputs = Vec::new();
     for (k, leaf) in leaves.iter().enumerate() {
@@ -62,7 +65,7 @@ where
             None => Tensor::zeros(&**x[k].shape())?,
         };
         let scale = x[k].as_slice().iter().fold(0.0f64, |m, v| m.max(v.abs()));
-        let evaluate = |element: usize, value: f64| -> Result<f64, Error> {
+        let evaluate = |element: usize, value: f64| -> Result<Point, Error> {
             let mut elements = x[k].to_vec();
             elements[element] = value;
             let changed = Tensor::new(elements, &**x[k].shape())?;
@@ -74,12 +77,13 @@ where
                 let why = format!("the function gave shape {} at one point and {} at another", weights.shape(), y.shape());
                 return Err(ErrorKind::Check { why }.into());
             }
-            Ok(y.as_slice().iter().zip(weights.as_slice()).map(|(y, w)| y * w).sum())
+            let value = y.as_slice().iter().zip(weights.as_slice()).map(|(y, w)| y * w).sum();
+            Ok(Point { value, sides: sides(&g) })
         };
         let mut elements = Vec::new();
         for (i, (&value, &autodiff)) in x[k].as_slice().iter().zip(autodiff.as_slice()).enumerate() {
-            let (difference, uncertainty) = difference(value, scale, |v| evaluate(i, v))?;
-            elements.push(Element { autodiff, difference, uncertainty });
+            let (difference, uncertainty, kink) = difference(value, scale, &here, |v| evaluate(i, v))?;
+            elements.push(Element { autodiff, difference, uncertainty, kink });
         }
         inputs.push(Input { autodiff, elements });
     }
@@ -97,23 +101,50 @@ fn weights(like: &Tensor<f64>) -> Result<Tensor<f64>, Error> {
     Tensor::new((0..like.len()).map(|i| 0.5 + (i as f64 * GOLDEN).fract()).collect::<Vec<_>>(), &**like.shape())
 }
 
-/// The estimate of a derivative and the bound of its error. A step that leaves the domain is shortened.
-fn difference(x: f64, scale: f64, f: impl Fn(f64) -> Result<f64, Error>) -> Result<(f64, f64), Error> {
+/// A value of the function, and the side of every kink that was taken on the way to it.
+struct Point {
+    value: f64,
+    sides: Vec<Side>,
+}
+
+fn sides(g: &Graph<f64>) -> Vec<Side> {
+    let mut sides = Vec::new();
+    g.sides(&mut |side| sides.push(side));
+    sides
+}
+
+/// The function whose kink lies between two points, if one does.
+fn crossed(here: &[Side], there: &[Side]) -> Option<&'static str> {
+    if here.len() != there.len() {
+        return Some("control flow");
+    }
+    here.iter().zip(there).find(|(a, b)| a.side != b.side).map(|(a, _)| a.function)
+}
+
+/// The estimate of a derivative, the bound of its error, and the kink that could not be avoided.
+fn difference(
+    x: f64,
+    scale: f64,
+    here: &[Side],
+    f: impl Fn(f64) -> Result<Point, Error>,
+) -> Result<(f64, f64, Option<&'static str>), Error> {
     // Truncation, of order h⁴, and rounding, of order ε/h, are alike at the fifth root of ε.
     let size = if scale > 0.0 { x.abs().max(0.1 * scale) } else { 1.0 };
     let mut h = f64::EPSILON.powf(0.2) * size;
+    let mut kink = None;
     for _ in 0..8 {
         // The steps that were really made, after rounding.
         let at = |steps: f64| x + steps * h;
         let [a, b, c, d] = [f(at(-2.0))?, f(at(-1.0))?, f(at(1.0))?, f(at(2.0))?];
-        let (near, far) = ((c - b) / (at(1.0) - at(-1.0)), (d - a) / (at(2.0) - at(-2.0)));
+        kink = [&a, &b, &c, &d].into_iter().find_map(|point| crossed(here, &point.sides));
+        let (near, far) = ((c.value - b.value) / (at(1.0) - at(-1.0)), (d.value - a.value) / (at(2.0) - at(-2.0)));
         let fourth = (4.0 * near - far) / 3.0;
-        if fourth.is_finite() {
-            return Ok((fourth, (fourth - near).abs()));
+        if fourth.is_finite() && kink.is_none() {
+            return Ok((fourth, (fourth - near).abs(), None));
         }
         h /= 8.0;
     }
-    Ok((f64::NAN, f64::INFINITY))
+    Ok((f64::NAN, f64::INFINITY, kink))
 }
 
 /// What [`gradients`] found. Its text form says for every input how well the two agree, and where they agree least.
@@ -138,6 +169,8 @@ pub struct Element {
     pub difference: f64,
     /// The largest error that the finite difference is expected to have.
     pub uncertainty: f64,
+    /// The function at whose kink the point lies, so that there is no difference to compare with.
+    pub kink: Option<&'static str>,
 }
 
 /// What is said of one element.
@@ -247,11 +280,11 @@ impl fmt::Display for Report {
             write!(f, "; largest deviation {:.1e} of the largest element {:.3e}", input.deviation(), input.largest())?;
             if let (Some((at, e)), false) = (input.worst(), ok == all) {
                 let position: Vec<_> = shape.strides().iter().zip(shape.iter()).map(|(s, n)| at / s % n).collect();
-                write!(
-                    f,
-                    "\n    worst at {position:?}: autodiff {:.9e}, finite difference {:.9e} ± {:.1e}",
-                    e.autodiff, e.difference, e.uncertainty
-                )?;
+                write!(f, "\n    worst at {position:?}: autodiff {:.9e}, ", e.autodiff)?;
+                match e.kink {
+                    Some(kink) => write!(f, "but the point lies on a kink ({kink}): there is no derivative to compare with")?,
+                    None => write!(f, "finite difference {:.9e} ± {:.1e}", e.difference, e.uncertainty)?,
+                }
             }
         }
         Ok(())

@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::{
+    elementary::Side,
     error::{Error, ErrorKind},
     op::{self, Few, Handle, Op, Value, Variadic},
     real::Real,
@@ -293,6 +294,20 @@ impl<T: Real> Graph<T> {
 
     pub(crate) fn name_of(&self, id: u32) -> Option<Arc<str>> {
         self.tape.borrow().names.get(&id).cloned()
+    }
+}
+
+impl Graph<f64> {
+    /// Gives `see` the side of every kink that was taken.
+    pub(crate) fn sides(&self, see: &mut dyn FnMut(Side)) {
+        let tape = self.tape.borrow();
+        for (id, node) in tape.nodes.iter().enumerate() {
+            if let Kind::Op(handle) = &node.kind {
+                if let Ok(x) = op::tensors(tape.inputs(index(id)).iter().map(|&x| &tape.node(x).value)) {
+                    handle.op().sides(&x, see);
+                }
+            }
+        }
     }
 }
 

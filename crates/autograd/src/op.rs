@@ -24,7 +24,13 @@ pub(crate) use erased::{Erased, Few};
 pub(crate) use methods::methods;
 
 pub use crate::tensor::kernel::index::Place;
-use crate::{elementary::Derivation, error::Error, real::Real, shape::Shape, tensor::Tensor};
+use crate::{
+    elementary::{Derivation, Side},
+    error::Error,
+    real::Real,
+    shape::Shape,
+    tensor::Tensor,
+};
 
 /// An operation with `N` inputs and one output.
 ///
@@ -74,6 +80,10 @@ pub trait Op<const N: usize>: Debug + Send + Sync + 'static {
     fn derivation(&self) -> Option<Derivation> {
         None
     }
+
+    /// Gives `see` the side of every kink that is taken at `x`, in a fixed order, so that the gradient checker notices when it steps
+    /// across one. Operations without kinks need not say anything.
+    fn sides(&self, _x: [&Tensor<f64>; N], _see: &mut dyn FnMut(Side)) {}
 }
 
 /// An operation with any number of inputs, such as concatenation. See [`Op`] for the meaning of the methods.

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{Op, Sink, Value, Variadic};
 use crate::{
     backward,
-    elementary::Derivation,
+    elementary::{Derivation, Side},
     error::{Error, ErrorKind},
     graph::Graph,
     real::Real,
@@ -30,6 +30,7 @@ pub trait Typed<T: Real> {
 pub(crate) trait Erased: Typed<f32> + Typed<f64> + Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn derivation(&self) -> Option<Derivation>;
+    fn sides(&self, x: &[&Tensor<f64>], see: &mut dyn FnMut(Side));
 }
 
 #[derive(Debug)]
@@ -66,6 +67,11 @@ impl<O: Op<N>, const N: usize> Erased for Fixed<O, N> {
     fn derivation(&self) -> Option<Derivation> {
         self.0.derivation()
     }
+    fn sides(&self, x: &[&Tensor<f64>], see: &mut dyn FnMut(Side)) {
+        if let Ok(x) = exactly(x) {
+            self.0.sides(x, see);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -90,6 +96,7 @@ impl<O: Variadic> Erased for Any<O> {
     fn derivation(&self) -> Option<Derivation> {
         None
     }
+    fn sides(&self, _x: &[&Tensor<f64>], _see: &mut dyn FnMut(Side)) {}
 }
 
 /// An operation that can be applied to anything: a cheap handle to an [`Op`] or a [`Variadic`].

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::{Algebra, Entry, Handle, Op, Sink, sample};
 use crate::{
-    elementary::{Derivation, Elementary, Function, derivation, table},
+    elementary::{Derivation, Elementary, Function, Side, derivation, sides, table},
     error::Error,
     real::Real,
     tensor::{Tensor, kernel::pointwise as kernel},
@@ -30,6 +30,18 @@ impl<F: Function<N>, const N: usize> Op<N> for Pointwise<F> {
 
     fn derivation(&self) -> Option<Derivation> {
         Some(derivation(&self.0))
+    }
+
+    fn sides(&self, x: [&Tensor<f64>; N], see: &mut dyn FnMut(Side)) {
+        let Ok(shape) = kernel::common_shape(x.into_iter()) else { return };
+        let stretched: Vec<_> = x.iter().filter_map(|x| x.broadcast_as(&shape).ok()).collect();
+        for i in 0..shape.len() {
+            let met = sides(&self.0, std::array::from_fn(|k| stretched[k].as_slice()[i]));
+            if met.is_empty() {
+                return; // kinks stand in the text of the function: what has none here has none anywhere
+            }
+            met.into_iter().for_each(&mut *see);
+        }
     }
 }
 

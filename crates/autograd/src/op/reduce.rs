@@ -2,6 +2,7 @@
 
 use super::{Algebra, Handle, Op, Sink, methods};
 use crate::{
+    elementary::Side,
     error::{Error, ErrorKind},
     real::Real,
     shape::Shape,
@@ -104,6 +105,13 @@ impl Op<1> for Amax {
         let is_largest = x.eq(&y.reshape_as(&kept));
         let share = g.reshape_as(&kept).div(&is_largest.sum_to(&kept));
         out.add(0, is_largest.masked_mul(&share));
+    }
+    fn sides(&self, [x]: [&Tensor<f64>; 1], see: &mut dyn FnMut(Side)) {
+        // Which elements are the largest: the gap to the maximum is 0 or above.
+        let largest = reduce::max_to(x, &self.0.kept(x.shape())).and_then(|y| y.broadcast_as(x.shape()));
+        for (x, y) in x.as_slice().iter().zip(largest.iter().flat_map(|y| y.as_slice())) {
+            see(Side { function: "amax", side: x.partial_cmp(y), distance: y - x });
+        }
     }
 }
 

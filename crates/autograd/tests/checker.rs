@@ -1,0 +1,71 @@
+//! The checker: right gradients pass, wrong ones do not, and it says when it cannot know.
+
+use autograd::{Algebra, Error, Op, Real, Sink, Tensor, check, tensor};
+
+/// a·b, whose rule is wrong by a factor in its second operand.
+#[derive(Debug)]
+struct Wrong(f64);
+
+impl Op<2> for Wrong {
+    fn name(&self) -> &'static str {
+        "wrong"
+    }
+    fn forward<T: Real>(&self, [a, b]: [&Tensor<T>; 2]) -> Result<Tensor<T>, Error> {
+        a.mul(b)
+    }
+    fn vjp<T: Real, A: Algebra<T>>(&self, [a, b]: [&A; 2], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        out.add(0, g.mul(b));
+        out.add(1, g.mul(a).mul_lit(self.0));
+    }
+}
+
+#[test]
+fn wrong_rules_are_found_and_right_ones_are_not_accused() {
+    let (a, b) = (tensor![0.3, -1.2, 2.0], tensor![1.5, 0.4, -0.7]);
+    for (factor, right) in [(1.0, true), (1.000_01, false), (2.0, false), (-1.0, false), (0.0, false)] {
+        let report = check::gradients(|[a, b]| a.graph().apply(Wrong(factor), [a, b]).tanh(), [&a, &b]).unwrap();
+        assert_eq!(report.passed(), right, "{report}");
+        if !right {
+            let text = report.to_string();
+            assert!(
+                text.contains("DO NOT agree") && text.contains("input 1 [3]: 0 of 3") && text.contains("input 0 [3]: 3 of 3"),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "DO NOT agree")]
+fn assert_ok_shows_the_report() {
+    let a = tensor![0.3];
+    check::gradients(|[a]| a.graph().apply(Wrong(3.0), [a, a]).sum(), [&a]).unwrap().assert_ok();
+}
+
+#[test]
+fn points_of_any_size_can_be_checked() {
+    for size in [1e-8, 1e-3, 1.0, 1e6] {
+        let x = tensor![size, 2.0 * size, 3.0 * size];
+        check::gradients(|[x]| x.ln().sum(), [&x]).unwrap().assert_ok();
+        check::gradients(|[x]| x.powi(3).sum(), [&x]).unwrap().assert_ok();
+        check::gradients(|[x]| x.sqrt().sum(), [&x]).unwrap().assert_ok();
+    }
+    check::gradients(|[x]| x.exp().sum(), [&tensor![0.0, 0.0]]).unwrap().assert_ok();
+}
+
+#[test]
+fn a_kink_nearby_is_avoided_and_one_at_the_point_is_named() {
+    check::gradients(|[x]| x.relu().sum(), [&tensor![1e-5, 1.0, -1e-6]]).unwrap().assert_ok();
+    check::gradients(|[x]| x.amax([0], false), [&tensor![1.0, 1.0 + 1e-6]]).unwrap().assert_ok();
+    let report = check::gradients(|[x]| x.relu().sum(), [&tensor![0.0, 1.0]]).unwrap();
+    assert!(!report.passed() && report.to_string().contains("1 of 2 elements ok, 1 inconclusive"), "{report}");
+    assert!(report.to_string().contains("kink (relu)"), "{report}");
+    let report = check::gradients(|[x]| x.amax([0], false), [&tensor![1.0, 1.0]]).unwrap();
+    assert!(report.to_string().contains("kink (amax)"), "{report}");
+}
+
+#[test]
+fn errors_of_the_function_are_passed_on() {
+    let error = check::gradients(|[x, y]| x + y, [&tensor![1.0, 2.0], &tensor![1.0, 2.0, 3.0]]).unwrap_err();
+    assert_eq!(error.op(), Some("add"));
+}
