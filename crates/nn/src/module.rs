@@ -1,0 +1,232 @@
+//! Models: what has parameters, under names in a fixed order, and what maps one variable to another.
+
+use autograd::{Real, Var};
+
+use crate::parameter::Parameter;
+
+/// Something with parameters: a layer, a model, a list of layers.
+///
+/// Names are joined with dots, as in PyTorch: `layers.0.weight`. Their order is that in which the fields are listed, and never changes.
+/// For a struct, [`parameters!`](crate::parameters) writes the implementation.
+pub trait Parameters<T: Real> {
+    /// Shows each parameter, with its name, to `f`. All names begin with `prefix`.
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(String, &'a Parameter<T>));
+
+    /// As [`visit`](Parameters::visit), in the same order, for changing them.
+    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(String, &'a mut Parameter<T>));
+
+    /// All parameters with their names.
+    ///
+    /// ```
+    /// use nn::{Activation, Init, Mlp, Parameters};
+    /// use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+    /// let mut rng = ChaCha8Rng::seed_from_u64(0);
+    /// let model = Mlp::<f32>::new(&[2, 3, 1], &[Activation::Tanh, Activation::Identity], Init::XavierUniform, &mut rng)?;
+    /// let names: Vec<_> = model.named_parameters().into_iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias"]);
+    /// # Ok::<(), nn::Error>(())
+    /// ```
+    fn named_parameters(&self) -> Vec<(String, &Parameter<T>)> {
+        let mut all = Vec::new();
+        self.visit("", &mut |name, parameter| all.push((name, parameter)));
+        all
+    }
+
+    /// How many numbers are learned.
+    fn parameter_count(&self) -> usize {
+        let mut count = 0;
+        self.visit("", &mut |_, parameter| count += parameter.value().len());
+        count
+    }
+}
+
+/// A layer or model with one input.
+///
+/// A model with more inputs is a plain struct with a `forward` of its own; see [`parameters!`](crate::parameters).
+pub trait Module<T: Real>: Parameters<T> {
+    /// The output for the input `x`, on the graph of `x`.
+    ///
+    /// What cannot be done, such as for an input of the wrong shape, is an error in the result, with the line of the caller.
+    #[track_caller]
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T>;
+}
+
+/// `prefix.name`, or `name` where there is no prefix: how names of parameters are made.
+///
+/// ```
+/// assert_eq!(nn::module::join("layers.0", "weight"), "layers.0.weight");
+/// assert_eq!(nn::module::join("", "weight"), "weight");
+/// ```
+#[must_use]
+pub fn join(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+}
+
+impl<T: Real> Parameters<T> for Parameter<T> {
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(String, &'a Parameter<T>)) {
+        f(prefix.to_owned(), self);
+    }
+    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(String, &'a mut Parameter<T>)) {
+        f(prefix.to_owned(), self);
+    }
+}
+
+/// Named by position, from 0.
+impl<T: Real, P: Parameters<T>> Parameters<T> for [P] {
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(String, &'a Parameter<T>)) {
+        for (i, item) in self.iter().enumerate() {
+            item.visit(&join(prefix, &i.to_string()), f);
+        }
+    }
+    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(String, &'a mut Parameter<T>)) {
+        for (i, item) in self.iter_mut().enumerate() {
+            item.visit_mut(&join(prefix, &i.to_string()), f);
+        }
+    }
+}
+
+/// Named by position, from 0.
+impl<T: Real, P: Parameters<T>> Parameters<T> for Vec<P> {
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(String, &'a Parameter<T>)) {
+        self.as_slice().visit(prefix, f);
+    }
+    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(String, &'a mut Parameter<T>)) {
+        self.as_mut_slice().visit_mut(prefix, f);
+    }
+}
+
+/// What is there is named as if there were no option.
+impl<T: Real, P: Parameters<T>> Parameters<T> for Option<P> {
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(String, &'a Parameter<T>)) {
+        if let Some(inner) = self {
+            inner.visit(prefix, f);
+        }
+    }
+    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(String, &'a mut Parameter<T>)) {
+        if let Some(inner) = self {
+            inner.visit_mut(prefix, f);
+        }
+    }
+}
+
+impl<T: Real, P: Parameters<T> + ?Sized> Parameters<T> for Box<P> {
+    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(String, &'a Parameter<T>)) {
+        (**self).visit(prefix, f);
+    }
+    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(String, &'a mut Parameter<T>)) {
+        (**self).visit_mut(prefix, f);
+    }
+}
+
+/// Implements [`Parameters`] for a struct: `parameters!(Model<T> { fields that are learned; other fields });`
+///
+/// Every field must be named, those that are not learned after a semicolon, so that a layer cannot be forgotten: it would not compile.
+/// A struct for one element type is written `parameters!(Model: f64 { … });`.
+///
+/// A model with two inputs, which so is no [`Module`]: a plain struct, with a `forward` of its own.
+///
+/// ```
+/// use autograd::{Graph, Real, Var, tensor};
+/// use nn::{Init, Linear, Module, Parameters};
+/// use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+///
+/// /// How well two vectors match: −|A x − B y|².
+/// struct Match<T: Real> {
+///     left: Linear<T>,
+///     right: Linear<T>,
+///     sharpness: f64,
+/// }
+/// nn::parameters!(Match<T> { left, right; sharpness });
+///
+/// impl<T: Real> Match<T> {
+///     fn forward<'g>(&self, x: Var<'g, T>, y: Var<'g, T>) -> Var<'g, T> {
+///         (self.left.forward(x) - self.right.forward(y)).square().sum_axes([-1], false) * -self.sharpness
+///     }
+/// }
+///
+/// let mut rng = ChaCha8Rng::seed_from_u64(0);
+/// let (left, right) = (Linear::new(2, 5, Init::XavierNormal, &mut rng)?, Linear::new(3, 5, Init::XavierNormal, &mut rng)?);
+/// let model = Match { left, right, sharpness: 0.5 };
+/// assert_eq!(model.parameter_count(), (2 * 5 + 5) + (3 * 5 + 5));
+///
+/// let g = Graph::<f64>::new();
+/// let score = model.forward(g.constant(tensor![[1.0, 2.0]]), g.constant(tensor![[0.1, 0.2, 0.3]]));
+/// let grads = score.sum().backward()?;
+/// assert!(model.named_parameters().iter().all(|(_, p)| p.grad(&grads).is_some()));
+/// # Ok::<(), nn::Error>(())
+/// ```
+#[macro_export]
+macro_rules! parameters {
+    ($Model:ident<$T:ident> { $($field:ident),* $(,)? $(; $($other:ident),* $(,)?)? }) => {
+        impl<$T: $crate::autograd::Real> $crate::Parameters<$T> for $Model<$T> {
+            $crate::parameters!(@methods $T { $($field),*; $($($other),*)? });
+        }
+    };
+    ($Model:ident: $T:ty { $($field:ident),* $(,)? $(; $($other:ident),* $(,)?)? }) => {
+        impl $crate::Parameters<$T> for $Model {
+            $crate::parameters!(@methods $T { $($field),*; $($($other),*)? });
+        }
+    };
+    (@methods $T:ty { $($field:ident),*; $($other:ident),* }) => {
+        fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(::std::string::String, &'a $crate::Parameter<$T>)) {
+            let Self { $($field,)* $($other: _),* } = self;
+            $( $crate::Parameters::visit($field, &$crate::module::join(prefix, stringify!($field)), f); )*
+            let _ = (prefix, f);
+        }
+        fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(::std::string::String, &'a mut $crate::Parameter<$T>)) {
+            let Self { $($field,)* $($other: _),* } = self;
+            $( $crate::Parameters::visit_mut($field, &$crate::module::join(prefix, stringify!($field)), f); )*
+            let _ = (prefix, f);
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use autograd::tensor;
+
+    use super::*;
+
+    struct Inner<T: Real> {
+        a: Parameter<T>,
+        b: Option<Parameter<T>>,
+    }
+    crate::parameters!(Inner<T> { a, b });
+
+    struct Outer {
+        many: Vec<Inner<f64>>,
+        boxed: Box<dyn Parameters<f64>>,
+        last: Parameter<f64>,
+        #[allow(dead_code)]
+        note: &'static str,
+    }
+    crate::parameters!(Outer: f64 { many, boxed, last; note });
+
+    fn outer() -> Outer {
+        let p = |v: f64| Parameter::new(tensor![v]);
+        let many = vec![Inner { a: p(1.0), b: Some(p(2.0)) }, Inner { a: p(3.0), b: None }];
+        Outer { many, boxed: Box::new(Inner { a: p(4.0), b: None }), last: p(5.0), note: "" }
+    }
+
+    #[test]
+    fn names_are_paths_in_the_order_of_the_fields() {
+        let model = outer();
+        let named: Vec<_> = model.named_parameters().into_iter().map(|(n, p)| (n, p.value().item().unwrap())).collect();
+        let expected = [("many.0.a", 1.0), ("many.0.b", 2.0), ("many.1.a", 3.0), ("boxed.a", 4.0), ("last", 5.0)];
+        assert_eq!(named, expected.map(|(n, v)| (n.to_owned(), v)));
+        assert_eq!(model.parameter_count(), 5);
+    }
+
+    #[test]
+    fn both_visits_show_the_same_in_the_same_order() {
+        let mut model = outer();
+        let names: Vec<_> = model.named_parameters().into_iter().map(|(n, _)| n).collect();
+        let mut names_mut = Vec::new();
+        model.visit_mut("", &mut |name, p| {
+            p.set(tensor![0.0]).unwrap();
+            names_mut.push(name);
+        });
+        assert_eq!(names, names_mut);
+        assert!(model.named_parameters().iter().all(|(_, p)| p.value() == &tensor![0.0]));
+    }
+}

@@ -1,0 +1,5 @@
+//! Optimisers: how gradients change parameters.
+
+mod sgd;
+
+pub use sgd::Sgd;

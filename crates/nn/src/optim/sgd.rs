@@ -1,0 +1,325 @@
+//! Stochastic gradient descent, with momentum, Nesterov's variant, and weight decay.
+
+use autograd::{
+    Gradients, LeafId, Real, Tensor, function,
+    op::{Handle, pointwise::Pointwise},
+};
+
+use crate::{error::Error, module::Parameters};
+
+/// Stochastic gradient descent, as PyTorch defines it.
+///
+/// With learning rate η, momentum μ, dampening τ and weight decay λ, for a parameter p with gradient ∇:
+///
+/// ```text
+/// g = ∇ + λp
+/// v = g                       in the first step with momentum
+/// v = μv + (1 − τ)g           in later ones
+/// p = p − ηg                  without momentum
+/// p = p − ηv                  with momentum
+/// p = p − η(g + μv)           with Nesterov's momentum
+/// ```
+///
+/// I. Sutskever et al., *On the importance of initialization and momentum in deep learning* (2013), describe both kinds of momentum.
+///
+/// ```
+/// use autograd::{Graph, tensor};
+/// use nn::{Parameter, Sgd};
+/// let mut p = Parameter::new(tensor![1.0, -2.0]);
+/// let mut optimizer = Sgd::new(0.1).momentum(0.9);
+/// for _ in 0..200 {
+///     let g = Graph::<f64>::new();
+///     let loss = p.bind(&g).square().sum();
+///     optimizer.step(&mut p, &loss.backward()?)?;
+/// }
+/// assert!(p.value().as_slice().iter().all(|x| x.abs() < 1e-3));
+/// # Ok::<(), nn::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Sgd<T: Real> {
+    lr: f64,
+    momentum: f64,
+    dampening: f64,
+    nesterov: bool,
+    weight_decay: f64,
+    /// The velocities v, by the identity of the parameter. It is kept alive by being held here, and so cannot come back as another's.
+    velocities: Vec<(LeafId, Tensor<T>)>,
+}
+
+/// What a step will change in one parameter.
+struct Update<T> {
+    value: Tensor<T>,
+    velocity: Option<Tensor<T>>,
+}
+
+impl<T: Real> Sgd<T> {
+    /// Plain descent with this learning rate.
+    #[must_use]
+    pub fn new(lr: f64) -> Self {
+        Sgd { lr, momentum: 0.0, dampening: 0.0, nesterov: false, weight_decay: 0.0, velocities: Vec::new() }
+    }
+
+    /// With momentum: gradients are added up, those of each earlier step with this factor less. Usual is 0.9.
+    #[must_use]
+    pub fn momentum(self, momentum: f64) -> Self {
+        Sgd { momentum, ..self }
+    }
+
+    /// With dampening: new gradients enter the momentum with the factor 1 − dampening.
+    #[must_use]
+    pub fn dampening(self, dampening: f64) -> Self {
+        Sgd { dampening, ..self }
+    }
+
+    /// With Nesterov's momentum, which looks one step ahead. It needs momentum, and no dampening.
+    #[must_use]
+    pub fn nesterov(self) -> Self {
+        Sgd { nesterov: true, ..self }
+    }
+
+    /// With weight decay: adds this factor times the parameter to its gradient, which is the gradient of ½λ|p|².
+    #[must_use]
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        Sgd { weight_decay, ..self }
+    }
+
+    /// The learning rate.
+    #[must_use]
+    pub fn lr(&self) -> f64 {
+        self.lr
+    }
+
+    /// Changes the learning rate; the momenta stay.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.lr = lr;
+    }
+
+    /// One step: changes every parameter of the model that has a gradient.
+    ///
+    /// Returns the names of the parameters that have none and were left as they are, momentum included.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for settings that make no sense; [`Error::NoGradients`] if no parameter has a gradient. Nothing is changed then.
+    pub fn step<M: Parameters<T> + ?Sized>(&mut self, model: &mut M, gradients: &Gradients<T>) -> Result<Vec<String>, Error> {
+        self.check()?;
+        // First all new values, then the change, so that an error changes nothing.
+        let mut updates = Vec::new();
+        let mut skipped = Vec::new();
+        for (place, (name, parameter)) in model.named_parameters().into_iter().enumerate() {
+            updates.push(match parameter.grad(gradients) {
+                Some(gradient) => Some(self.update(place, parameter.id(), parameter.value(), gradient)?),
+                None => {
+                    skipped.push(name);
+                    None
+                }
+            });
+        }
+        if !updates.is_empty() && updates.iter().all(Option::is_none) {
+            return Err(Error::NoGradients { count: updates.len() });
+        }
+        let mut updates = updates.into_iter();
+        let (mut place, mut failed) = (0, None);
+        model.visit_mut("", &mut |_, parameter| {
+            if let Some(Update { value, velocity }) = updates.next().flatten() {
+                if let Some(velocity) = velocity {
+                    self.keep(place, parameter.id(), velocity);
+                }
+                failed = parameter.set(value).err().or(failed.take());
+            }
+            place += 1;
+        });
+        failed.map_or(Ok(skipped), Err)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let at_least_0 = [("lr", self.lr), ("momentum", self.momentum), ("weight_decay", self.weight_decay)];
+        if let Some((name, value)) = at_least_0.into_iter().find(|(_, value)| !(value.is_finite() && *value >= 0.0)) {
+            return Err(Error::config(format!("{name} = {value}"), "a finite number of at least 0 is needed"));
+        }
+        if !self.dampening.is_finite() {
+            return Err(Error::config(format!("dampening = {}", self.dampening), "a finite number is needed"));
+        }
+        if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
+            let what = format!("nesterov with momentum = {} and dampening = {}", self.momentum, self.dampening);
+            return Err(Error::config(what, "Nesterov's momentum needs momentum above 0 and no dampening"));
+        }
+        Ok(())
+    }
+
+    fn update(&self, place: usize, id: &LeafId, p: &Tensor<T>, g: &Tensor<T>) -> Result<Update<T>, Error> {
+        let Sgd { lr, momentum, dampening, weight_decay, .. } = *self;
+        if momentum == 0.0 {
+            return Ok(Update { value: descend(lr, weight_decay).call(&[p, g])?, velocity: None });
+        }
+        let velocity = match self.find(place, id) {
+            Some(at) => accelerate(momentum, 1.0 - dampening, weight_decay).call(&[&self.velocities[at].1, p, g])?,
+            None => decayed(weight_decay).call(&[p, g])?,
+        };
+        let value = if self.nesterov {
+            look_ahead(lr, momentum, weight_decay).call(&[p, g, &velocity])?
+        } else {
+            descend(lr, 0.0).call(&[p, &velocity])?
+        };
+        Ok(Update { value, velocity: Some(velocity) })
+    }
+
+    /// Where the velocity of a parameter is kept: at the place of the parameter, unless models were mixed.
+    fn find(&self, place: usize, id: &LeafId) -> Option<usize> {
+        let hit = self.velocities.get(place).is_some_and(|(known, _)| known == id);
+        if hit { Some(place) } else { self.velocities.iter().position(|(known, _)| known == id) }
+    }
+
+    fn keep(&mut self, place: usize, id: &LeafId, velocity: Tensor<T>) {
+        match self.find(place, id) {
+            Some(at) => self.velocities[at].1 = velocity,
+            None => self.velocities.push((id.clone(), velocity)),
+        }
+    }
+}
+
+// Each update is one pass over memory; none of these functions is generic, so that the kernels are compiled here.
+
+/// p − η(g + λp)
+#[inline(never)]
+fn descend(lr: f64, decay: f64) -> Handle {
+    Handle::new(Pointwise(function!(|p, g; lr, decay| p - lr * (g + decay * p))))
+}
+
+/// g + λp
+#[inline(never)]
+fn decayed(decay: f64) -> Handle {
+    Handle::new(Pointwise(function!(|p, g; decay| g + decay * p)))
+}
+
+/// μv + (1 − τ)(g + λp)
+#[inline(never)]
+fn accelerate(momentum: f64, fresh: f64, decay: f64) -> Handle {
+    Handle::new(Pointwise(function!(|v, p, g; momentum, fresh, decay| momentum * v + fresh * (g + decay * p))))
+}
+
+/// p − η(g + λp + μv)
+#[inline(never)]
+fn look_ahead(lr: f64, momentum: f64, decay: f64) -> Handle {
+    Handle::new(Pointwise(function!(|p, g, v; lr, momentum, decay| p - lr * (g + decay * p + momentum * v))))
+}
+
+#[cfg(test)]
+mod tests {
+    use autograd::{Graph, tensor};
+
+    use super::*;
+    use crate::parameter::Parameter;
+
+    /// The loss ½·2p² + p·1 has the gradient 2p + 1.
+    fn slope(p: f64) -> f64 {
+        2.0 * p + 1.0
+    }
+
+    fn step(optimizer: &mut Sgd<f64>, p: &mut Parameter<f64>) {
+        let g = Graph::new();
+        let x = p.bind(&g);
+        optimizer.step(p, &(x.square() + x).sum().backward().unwrap()).unwrap();
+    }
+
+    /// Three steps from p = 1, against numbers computed by hand.
+    fn assert_path(mut optimizer: Sgd<f64>, expected: [f64; 3]) {
+        let mut p = Parameter::new(tensor![1.0]);
+        for expected in expected {
+            step(&mut optimizer, &mut p);
+            let found = p.value().item().unwrap();
+            assert!((found - expected).abs() < 1e-14, "{found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn plain() {
+        // p = 1: 1 − 0.1·3 = 0.7; 0.7 − 0.1·2.4 = 0.46; 0.46 − 0.1·1.92 = 0.268
+        assert_path(Sgd::new(0.1), [0.7, 0.46, 0.268]);
+    }
+
+    #[test]
+    fn with_momentum() {
+        // v = 3, p = 0.7; v = 2.7 + 2.4 = 5.1, p = 0.19; v = 4.59 + 1.38 = 5.97, p = −0.407
+        assert_path(Sgd::new(0.1).momentum(0.9), [0.7, 0.19, -0.407]);
+    }
+
+    #[test]
+    fn with_dampening() {
+        // v = 3 (the first is not dampened), p = 0.7; v = 2.7 + 0.5·2.4 = 3.9, p = 0.31; v = 3.51 + 0.5·1.62 = 4.32, p = −0.122
+        assert_path(Sgd::new(0.1).momentum(0.9).dampening(0.5), [0.7, 0.31, -0.122]);
+    }
+
+    #[test]
+    fn with_nesterovs_momentum() {
+        // v = 3, p = 1 − 0.1·(3 + 2.7) = 0.43; v = 2.7 + 1.86 = 4.56, p = 0.43 − 0.1·(1.86 + 4.104) = −0.1664;
+        // g = 0.6672, v = 4.104 + 0.6672 = 4.7712, p = −0.1664 − 0.1·(0.6672 + 4.29408) = −0.662528
+        assert_path(Sgd::new(0.1).momentum(0.9).nesterov(), [0.43, -0.1664, -0.662_528]);
+    }
+
+    #[test]
+    fn with_weight_decay() {
+        // g = 3 + 0.5 = 3.5, p = 0.65; g = 2.3 + 0.325 = 2.625, p = 0.3875; g = 1.775 + 0.19375 = 1.96875, p = 0.190625
+        assert_path(Sgd::new(0.1).weight_decay(0.5), [0.65, 0.3875, 0.190_625]);
+    }
+
+    #[test]
+    fn with_everything_against_the_formulas() {
+        let (lr, mu, decay) = (0.05, 0.8, 0.3);
+        let (mut p, mut v) = (1.0, 0.0);
+        let path = [0, 1, 2].map(|k| {
+            let g = slope(p) + decay * p;
+            v = if k == 0 { g } else { mu * v + g };
+            p -= lr * (g + mu * v);
+            p
+        });
+        assert_path(Sgd::new(lr).momentum(mu).nesterov().weight_decay(decay), path);
+    }
+
+    struct Two {
+        used: Parameter<f64>,
+        idle: Parameter<f64>,
+    }
+    crate::parameters!(Two: f64 { used, idle });
+
+    #[test]
+    fn parameters_without_gradient_are_named_and_left_alone() {
+        let mut model = Two { used: Parameter::new(tensor![1.0]), idle: Parameter::new(tensor![5.0]) };
+        let mut optimizer = Sgd::new(0.1).momentum(0.9).weight_decay(0.5);
+        let g = Graph::new();
+        let grads = model.used.bind(&g).sum().backward().unwrap();
+        assert_eq!(optimizer.step(&mut model, &grads).unwrap(), ["idle"]);
+        assert_eq!(model.idle.value(), &tensor![5.0]);
+        assert_ne!(model.used.value(), &tensor![1.0]);
+    }
+
+    #[test]
+    fn gradients_of_another_model_are_an_error() {
+        let mut model = Two { used: Parameter::new(tensor![1.0]), idle: Parameter::new(tensor![5.0]) };
+        let g = Graph::new();
+        let grads = model.used.clone().bind(&g).sum().backward().unwrap();
+        assert!(matches!(Sgd::new(0.1).step(&mut model, &grads), Err(Error::NoGradients { count: 2 })));
+    }
+
+    #[test]
+    fn momentum_belongs_to_the_parameter_not_to_its_place() {
+        let mut optimizer = Sgd::new(0.1).momentum(0.9);
+        let (mut a, mut b) = (Parameter::new(tensor![1.0]), Parameter::new(tensor![1.0]));
+        for _ in 0..3 {
+            step(&mut optimizer, &mut a);
+            step(&mut optimizer, &mut b);
+        }
+        assert!((a.value().item().unwrap() + 0.407).abs() < 1e-14);
+        assert_eq!(a.value(), b.value());
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused_and_change_nothing() {
+        for bad in [Sgd::new(-0.1), Sgd::new(f64::NAN), Sgd::new(0.1).nesterov(), Sgd::new(0.1).momentum(0.9).dampening(0.1).nesterov()] {
+            let mut p = Parameter::new(tensor![1.0]);
+            let g = Graph::new();
+            let grads = p.bind(&g).sum().backward().unwrap();
+            assert!(matches!(bad.clone().step(&mut p, &grads), Err(Error::Config { .. })), "{bad:?}");
+            assert_eq!(p.value(), &tensor![1.0]);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The training loop.
+
+mod progress;
+
+use autograd::{Graph, Real, Var};
+use progress::Progress;
+use rand::Rng;
+
+use crate::{
+    data::{Dataset, Target},
+    error::Error,
+    module::Module,
+    optim::Sgd,
+};
+
+/// How long to train, and in what portions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fit {
+    /// How often to go through all data.
+    pub epochs: usize,
+    /// How many rows make a step.
+    pub batch_size: usize,
+    /// Whether to show progress. It is shown only where the error output is a terminal, and with the feature `progress`.
+    pub progress: bool,
+}
+
+/// 10 epochs in batches of 32, with progress.
+impl Default for Fit {
+    fn default() -> Self {
+        Fit { epochs: 10, batch_size: 32, progress: true }
+    }
+}
+
+/// What happened in one epoch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Epoch {
+    /// The mean loss of the batches, each before its step.
+    pub loss: f64,
+    /// The share of rows that were right, each before the step of its batch, where the targets are classes.
+    pub accuracy: Option<f64>,
+}
+
+/// What happened in training.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct History {
+    /// The epochs, in order.
+    pub epochs: Vec<Epoch>,
+    /// The parameters on which the loss did not depend in some step, and which so were not trained in it.
+    pub untrained: Vec<String>,
+}
+
+impl History {
+    /// The last epoch.
+    #[must_use]
+    pub fn last(&self) -> Option<&Epoch> {
+        self.epochs.last()
+    }
+}
+
+/// Trains a model on a data set: in each epoch, on all rows, in batches of random order.
+///
+/// `loss` gets the output of the model and the targets of the batch. [`cross_entropy`](crate::loss::cross_entropy) fits as it is; for
+/// targets that are tensors, write `|y, t| mse(y, y.graph().constant(t))`.
+///
+/// ```
+/// use autograd::tensor;
+/// use nn::{Dataset, Fit, Init, Linear, Sgd, fit, loss::mse};
+/// use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+/// let mut rng = ChaCha8Rng::seed_from_u64(0);
+/// let line = Dataset::new(tensor![[0.0], [1.0], [2.0], [3.0]], tensor![[1.0], [3.0], [5.0], [7.0]])?; // y = 2x + 1
+/// let mut model = Linear::<f64>::new(1, 1, Init::Zeros, &mut rng)?;
+/// let plan = Fit { epochs: 200, batch_size: 4, ..Fit::default() };
+/// let history = fit(&mut model, &line, |y, t| mse(y, y.graph().constant(t)), &mut Sgd::new(0.1).momentum(0.5), &plan, &mut rng)?;
+/// assert!(history.last().unwrap().loss < 1e-6);
+/// assert!((model.weight.value().item()? - 2.0).abs() < 1e-2);
+/// # Ok::<(), nn::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Diverged`] when the loss is infinite or NaN, before that step changes the model; no epochs, no rows, batches of 0 rows; what went
+/// wrong in the model or the loss.
+pub fn fit<T, M, Y, L>(
+    model: &mut M,
+    data: &Dataset<T, Y>,
+    loss: L,
+    optimizer: &mut Sgd<T>,
+    plan: &Fit,
+    rng: &mut (impl Rng + ?Sized),
+) -> Result<History, Error>
+where
+    T: Real,
+    M: Module<T> + ?Sized,
+    Y: Target<T>,
+    L: for<'g> Fn(Var<'g, T>, &Y) -> Var<'g, T>,
+{
+    if data.is_empty() {
+        return Err(Error::config("data set", "there are no rows to train on"));
+    }
+    let mut history = History::default();
+    let steps = data.len().div_ceil(plan.batch_size.max(1));
+    let progress = Progress::new(plan.progress, plan.epochs, steps);
+    for epoch in 1..=plan.epochs {
+        let mut so_far = Running::default();
+        for (step, batch) in data.batches(plan.batch_size, rng)?.enumerate() {
+            let batch = batch?;
+            let graph = Graph::new();
+            let output = model.forward(graph.constant(batch.features()));
+            let cost = loss(output, batch.targets());
+            let value = cost.item()?.to_f64();
+            if !value.is_finite() {
+                return Err(Error::Diverged { epoch, step: step + 1, loss: value });
+            }
+            so_far.add(batch.len(), value, batch.targets().accuracy(&output.value()?)?);
+            for name in optimizer.step(model, &cost.backward()?)? {
+                if !history.untrained.contains(&name) {
+                    history.untrained.push(name);
+                }
+            }
+            progress.step(epoch, &so_far.means());
+        }
+        history.epochs.push(so_far.means());
+    }
+    progress.finish();
+    Ok(history)
+}
+
+/// Means over rows, while they come in.
+#[derive(Default)]
+struct Running {
+    rows: f64,
+    loss: f64,
+    right: Option<f64>,
+}
+
+impl Running {
+    fn add(&mut self, rows: usize, loss: f64, accuracy: Option<f64>) {
+        #[allow(clippy::cast_precision_loss)] // rows of a batch
+        let rows = rows as f64;
+        self.rows += rows;
+        self.loss += rows * loss;
+        self.right = accuracy.map(|share| self.right.unwrap_or(0.0) + rows * share);
+    }
+
+    fn means(&self) -> Epoch {
+        Epoch { loss: self.loss / self.rows, accuracy: self.right.map(|right| right / self.rows) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use autograd::{Indices, Tensor, tensor};
+    use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+    use super::*;
+    use crate::{
+        Activation, Init, Linear, Mlp,
+        loss::{cross_entropy, mse},
+    };
+
+    fn line() -> Dataset<f64, Tensor<f64>> {
+        Dataset::new(tensor![[0.0], [1.0], [2.0], [3.0]], tensor![[1.0], [3.0], [5.0], [7.0]]).unwrap()
+    }
+
+    fn corners() -> Dataset<f64, Indices> {
+        let features = tensor![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+        Dataset::new(features, Indices::from(vec![0, 0, 0, 1])).unwrap()
+    }
+
+    #[test]
+    fn the_seed_decides_everything() {
+        let run = |seed| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut model = Mlp::new(&[2, 4, 2], &[Activation::Tanh, Activation::Identity], Init::XavierUniform, &mut rng).unwrap();
+            let plan = Fit { epochs: 20, batch_size: 3, progress: false };
+            fit(&mut model, &corners(), cross_entropy, &mut Sgd::new(0.5).momentum(0.5), &plan, &mut rng).unwrap()
+        };
+        let history = run(1);
+        assert_eq!(history, run(1));
+        assert_ne!(history, run(2));
+        assert_eq!(history.epochs.len(), 20);
+        assert!(history.epochs[19].loss < history.epochs[0].loss);
+        assert!(history.untrained.is_empty());
+    }
+
+    #[test]
+    fn divergence_is_reported_with_epoch_and_step_before_it_ruins_the_model() {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut model = Linear::<f64>::new(1, 1, Init::Zeros, &mut rng).unwrap();
+        let plan = Fit { epochs: 1000, batch_size: 2, progress: false };
+        let error = fit(&mut model, &line(), |y, t| mse(y, y.graph().constant(t)), &mut Sgd::new(10.0), &plan, &mut rng).unwrap_err();
+        assert!(matches!(error, Error::Diverged { epoch: 2.., step: 1..=2, .. }), "{error}");
+        assert!(error.to_string().contains("in epoch "), "{error}");
+        assert!(model.weight.value().item().unwrap().is_finite());
+    }
+
+    #[test]
+    fn accuracy_is_that_of_all_rows() {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        // Weights 0 and biases 0: all scores tie, and the first class is predicted: three of four are right.
+        let mut model = Linear::new(2, 2, Init::Zeros, &mut rng).unwrap();
+        let plan = Fit { epochs: 1, batch_size: 3, progress: false };
+        let history = fit(&mut model, &corners(), cross_entropy, &mut Sgd::new(0.0), &plan, &mut rng).unwrap();
+        assert_eq!(history.last().unwrap().accuracy, Some(0.75));
+        assert!((history.last().unwrap().loss - 2.0f64.ln()).abs() < 1e-15);
+    }
+
+    struct WithIdle {
+        used: Linear<f64>,
+        idle: Linear<f64>,
+    }
+    crate::parameters!(WithIdle: f64 { used, idle });
+    impl Module<f64> for WithIdle {
+        fn forward<'g>(&self, x: Var<'g, f64>) -> Var<'g, f64> {
+            self.used.forward(x)
+        }
+    }
+
+    #[test]
+    fn a_forgotten_layer_is_reported() {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let [used, idle] = [(); 2].map(|()| Linear::new(1, 1, Init::Zeros, &mut rng).unwrap());
+        let mut model = WithIdle { used, idle };
+        let plan = Fit { epochs: 2, batch_size: 2, progress: false };
+        let history = fit(&mut model, &line(), |y, t| mse(y, y.graph().constant(t)), &mut Sgd::new(0.1), &plan, &mut rng).unwrap();
+        assert_eq!(history.untrained, ["idle.weight", "idle.bias"]);
+    }
+
+    #[test]
+    fn a_model_that_does_not_fit_the_data_says_so() {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut model = Linear::new(3, 2, Init::Zeros, &mut rng).unwrap();
+        let error = fit(&mut model, &corners(), cross_entropy, &mut Sgd::new(0.1), &Fit::default(), &mut rng).unwrap_err();
+        assert!(error.to_string().starts_with("matmul([4, 2], [2, 3])"), "{error}");
+        let plan = Fit { batch_size: 0, ..Fit::default() };
+        assert!(fit(&mut model, &corners(), cross_entropy, &mut Sgd::new(0.1), &plan, &mut rng).is_err());
+    }
+}
