@@ -101,9 +101,9 @@ fn from_bytes<T: Real, M: Parameters<T> + ?Sized>(model: &M, bytes: &[u8], path:
         if view.dtype() != dtype::<T>() {
             return Err(Error::DtypeMismatch { path: path(), name, file: view.dtype().to_string().to_lowercase(), model: T::NAME });
         }
-        let model = *parameter.value().shape();
-        if model != *view.shape() {
-            return Err(Error::ShapeMismatch { path: path(), name, file: view.shape().to_vec(), model });
+        let model = parameter.value().shape();
+        if *model != *view.shape() {
+            return Err(Error::ShapeMismatch { path: path(), name, file: view.shape().to_vec(), model: model.to_vec() });
         }
         values.insert(name, tensor_of(view.data(), view.shape())?);
     }

@@ -2,8 +2,6 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use autograd::Shape;
-
 /// Why a model could not be built, trained, saved or loaded, or data not be read.
 ///
 /// Its debug form is its message, so that `fn main() -> Result<(), nn::Error>` prints something to read.
@@ -24,12 +22,12 @@ pub enum Error {
     },
 
     /// A parameter was to be given a value of another shape.
-    #[error("a parameter of shape {expected} cannot be set to a tensor of shape {found}")]
+    #[error("a parameter of shape {expected:?} cannot be set to a tensor of shape {found:?}")]
     ParameterShape {
         /// The shape of the parameter.
-        expected: Shape,
+        expected: Vec<usize>,
         /// The shape of the tensor.
-        found: Shape,
+        found: Vec<usize>,
     },
     /// Two parameters of a model have the same name.
     #[error("two parameters of the model are named {name:?}; names must differ")]
@@ -146,7 +144,7 @@ pub enum Error {
         names: Vec<String>,
     },
     /// A parameter has another shape in the file than in the model.
-    #[error("{}: {name:?} has shape {file:?} in the file, but {model} in the model", .path.display())]
+    #[error("{}: {name:?} has shape {file:?} in the file, but {model:?} in the model", .path.display())]
     ShapeMismatch {
         /// The file.
         path: PathBuf,
@@ -155,7 +153,7 @@ pub enum Error {
         /// The shape in the file.
         file: Vec<usize>,
         /// The shape in the model.
-        model: Shape,
+        model: Vec<usize>,
     },
     /// A parameter has another element type in the file than in the model.
     #[error("{}: {name:?} is {file} in the file, but the model is {model}; load it into a model of that type", .path.display())]

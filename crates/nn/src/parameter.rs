@@ -55,7 +55,7 @@ impl<T: Real> Parameter<T> {
     /// [`Error::ParameterShape`] for a tensor of another shape; the parameter is unchanged then.
     pub fn set(&mut self, value: Tensor<T>) -> Result<(), Error> {
         if value.shape() != self.value.shape() {
-            return Err(Error::ParameterShape { expected: *self.value.shape(), found: *value.shape() });
+            return Err(Error::ParameterShape { expected: self.value.shape().to_vec(), found: value.shape().to_vec() });
         }
         self.value = value;
         Ok(())

@@ -115,7 +115,7 @@ impl Table {
         let mut numbers = Vec::with_capacity(self.rows.len() * places.len());
         for (line, row) in &self.rows {
             for &place in &places {
-                let number = self.parse(*line, row, place, "a finite number", |text| text.parse().ok().filter(|v: &f64| v.is_finite()))?;
+                let number = self.field(*line, row, place, "a finite number", |text| text.parse().ok().filter(|v: &f64| v.is_finite()))?;
                 numbers.push(T::of(number));
             }
         }
@@ -131,7 +131,7 @@ impl Table {
         let classes = self
             .rows
             .iter()
-            .map(|(line, row)| self.parse(*line, row, place, "a class, which is a whole number from 0", |text| text.parse().ok()));
+            .map(|(line, row)| self.field(*line, row, place, "a class, which is a whole number from 0", |text| text.parse().ok()));
         Ok(Indices::from(classes.collect::<Result<Vec<usize>, _>>()?))
     }
 
@@ -156,7 +156,7 @@ impl Table {
         self.columns.iter().position(|name| name == column).ok_or_else(missing)
     }
 
-    fn parse<V>(
+    fn field<V>(
         &self,
         line: u64,
         row: &csv::StringRecord,

@@ -1,0 +1,146 @@
+//! Handwritten digits: a network of 64-64-10 neurons learns to read them.
+//!
+//! `cargo run --release --example digits`, or with other random numbers, `cargo run --release --example digits -- --seed 7`
+
+use std::process::ExitCode;
+
+use autograd::{ErrorKind, Graph, Indices, Tensor, Var, check};
+use nn::{
+    Activation, Classification, Fit, Init, Linear, Mlp, Module, Parameters, Sgd,
+    data::{Scaler, Table},
+    fit,
+    loss::cross_entropy,
+    metrics::{self, ConfusionMatrix},
+};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+/// Pixels of a digit, along one side.
+const SIDE: usize = 8;
+const SIZES: [usize; 3] = [SIDE * SIDE, 64, 10];
+const ACTIVATIONS: [Activation; 2] = [Activation::Relu, Activation::Identity];
+
+fn main() -> ExitCode {
+    let run = seed(std::env::args().skip(1)).and_then(|seed| run(seed).map_err(|error| error.to_string()));
+    match run {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The number after `--seed`, by default 0.
+fn seed(mut arguments: impl Iterator<Item = String>) -> Result<u64, String> {
+    let usage = |problem: String| format!("{problem}\nusage: digits [--seed N]");
+    let seed = match arguments.next().as_deref() {
+        None => return Ok(0),
+        Some("--seed") => arguments.next().ok_or_else(|| usage("--seed needs a number".into()))?,
+        Some(other) => return Err(usage(format!("unknown argument {other:?}"))),
+    };
+    match arguments.next() {
+        None => seed.parse().map_err(|_| usage(format!("{seed:?} is no whole number from 0"))),
+        Some(other) => Err(usage(format!("unknown argument {other:?}"))),
+    }
+}
+
+fn run(seed: u64) -> Result<(), nn::Error> {
+    // All that is random comes from this generator.
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+
+    let table = Table::read(concat!(env!("CARGO_MANIFEST_DIR"), "/data/digits.csv"))?;
+    let digits: Classification<f32> = table.classification(&table.columns_except(&["label"]), "label")?;
+    let digits = digits.scaled(&Scaler::range(0.0, 16.0)?)?;
+    let (train, test) = digits.split(0.2, &mut rng)?;
+    println!("{} digits of {SIDE}×{SIDE} pixels: {} to learn from, {} held back for the test", digits.len(), train.len(), test.len());
+
+    let mut model = Mlp::new(&SIZES, &ACTIVATIONS, Init::he_normal(), &mut rng)?;
+    println!("network {SIZES:?} with {} parameters\n", model.parameter_count());
+    check_gradients(&model, &train, &mut rng)?;
+
+    let plan = Fit { epochs: 30, batch_size: 32, ..Fit::default() };
+    let mut optimizer = Sgd::new(0.1).momentum(0.9).weight_decay(1e-4);
+    let history = fit(&mut model, &train, cross_entropy, &mut optimizer, &plan, &mut rng)?;
+    for (number, epoch) in history.epochs.iter().enumerate().filter(|(number, _)| [0, 1, 3, 7, 15, 29].contains(number)) {
+        println!("epoch {:2}   loss {:.4}   accuracy {:.4}", number + 1, epoch.loss, epoch.accuracy.unwrap_or_default());
+    }
+
+    let graph = Graph::new();
+    let output = model.forward(graph.constant(test.features()));
+    let (probabilities, predicted) = (output.softmax(-1).value()?, metrics::argmax(&output.value()?)?);
+    println!("\nThe test set, digit by digit:\n\n{}", ConfusionMatrix::new(&predicted, test.targets())?);
+    show_mistakes(&test, predicted.as_slice(), &probabilities);
+    println!("\ntest accuracy {:.4}", metrics::accuracy(&predicted, test.targets())?);
+    Ok(())
+}
+
+/// Before anything is trained: compares the gradients of the loss on a few digits with finite differences, in double precision, and those
+/// of the network itself, in single precision, with both.
+fn check_gradients(model: &Mlp<f32>, train: &Classification<f32>, rng: &mut ChaCha8Rng) -> Result<(), nn::Error> {
+    let parameters = model.named_parameters();
+    let [w1, b1, w2, b2] = [0, 1, 2, 3].map(|k| parameters[k].1.value().cast());
+    // A finite difference sees across the kink of a relu, if it is only a step away, and cannot judge then. Other digits are taken.
+    let mut batches = train.batches(2, rng)?.take(8);
+    let (batch, report) = loop {
+        let batch = batches.next().unwrap_or_else(|| Err(gradients_differ("finite differences did not agree on any of 8 batches")))?;
+        let x = batch.features().cast();
+        let report = check::gradients(|parameters| loss(&x, batch.targets(), parameters), [&w1, &b1, &w2, &b2])?;
+        if report.passed() {
+            break (batch, report);
+        }
+    };
+    println!("{report}");
+
+    let graph = Graph::new();
+    let output = model.forward(graph.constant(batch.features()));
+    let gradients = cross_entropy(output, batch.targets()).backward()?;
+    let mut largest: f64 = 0.0;
+    for ((_, parameter), checked) in parameters.iter().zip(report.inputs()) {
+        let own = parameter.grad(&gradients).ok_or_else(|| gradients_differ("a parameter has no gradient"))?;
+        for (own, checked) in own.as_slice().iter().zip(checked.elements()) {
+            largest = largest.max((f64::from(*own) - checked.autodiff).abs());
+        }
+    }
+    println!("the network computes the same in single precision, up to {largest:.0e}\n");
+    if largest < 1e-4 { Ok(()) } else { Err(gradients_differ("the network has other gradients than its formula")) }
+}
+
+fn gradients_differ(why: &str) -> nn::Error {
+    autograd::Error::from(ErrorKind::Check { why: why.into() }).into()
+}
+
+/// The loss as a function of the parameters, from the pieces that the network itself is made of.
+fn loss<'g>(x: &Tensor<f64>, labels: &Indices, [w1, b1, w2, b2]: [Var<'g, f64>; 4]) -> Var<'g, f64> {
+    let x = w1.graph().constant(x);
+    let hidden = ACTIVATIONS[0].apply(Linear::affine(x, w1, Some(b1)));
+    cross_entropy(ACTIVATIONS[1].apply(Linear::affine(hidden, w2, Some(b2))), labels)
+}
+
+/// Draws the first digits that were taken for others.
+fn show_mistakes(test: &Classification<f32>, predicted: &[usize], probabilities: &Tensor<f32>) {
+    let labels = test.targets().as_slice();
+    let wrong: Vec<usize> = (0..labels.len()).filter(|&row| predicted[row] != labels[row]).collect();
+    let shown = &wrong[..wrong.len().min(3)];
+    println!("\n{} of {} were misread; the first {}:\n", wrong.len(), labels.len(), shown.len());
+
+    let titles = shown.iter().map(|&row| {
+        let sure = 100.0 * probabilities[[row, predicted[row]]];
+        format!("{} read as {} ({sure:.0}%)", labels[row], predicted[row])
+    });
+    println!("{}", titles.map(|title| format!("  {title:22}")).collect::<String>());
+    let pixels = test.features().as_slice();
+    for line in 0..SIDE {
+        let lines = shown.iter().map(|&row| {
+            let start = row * SIDE * SIDE + line * SIDE;
+            // Two characters a pixel, since characters are about twice as high as wide.
+            pixels[start..start + SIDE].iter().flat_map(|&ink| [shade(ink); 2]).collect::<String>()
+        });
+        println!("{}", lines.map(|line| format!("  {line:22}")).collect::<String>().trim_end());
+    }
+}
+
+/// A character as dark as the ink, which is between 0 and 1.
+fn shade(ink: f32) -> char {
+    const SHADES: [char; 10] = [' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'];
+    SHADES[((ink * 9.0).round() as usize).min(9)]
+}

@@ -1,0 +1,78 @@
+//! Logistic regression: one neuron learns the line between two clouds of points.
+//!
+//! `cargo run --release --example logistic_regression`
+
+use autograd::{Graph, Tensor, tensor};
+use nn::{Dataset, Fit, Init, Linear, Module, Regression, Sgd, fit, loss::binary_cross_entropy_with_logits, metrics};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+const POINTS: usize = 200;
+
+/// Two clouds of points; the target says to which one a point belongs, 0 or 1.
+fn clouds(rng: &mut ChaCha8Rng) -> Result<Regression<f64>, nn::Error> {
+    let centres = [tensor![-1.2, -0.8], tensor![1.2, 0.8]];
+    let points = centres.iter().map(|centre| Tensor::randn([POINTS, 2], rng)?.mul_lit(0.8)?.add(centre)).collect::<Result<Vec<_>, _>>()?;
+    let features = Tensor::concat(&points.iter().collect::<Vec<_>>(), 0)?;
+    let targets = Tensor::concat(&[&Tensor::zeros([POINTS, 1])?, &Tensor::ones([POINTS, 1])?], 0)?;
+    Dataset::new(features, targets)
+}
+
+/// Draws the points, and the side of the line by colour: dots where the neuron says 0, colons where it says 1.
+fn draw(points: &Regression<f64>, says_1: impl Fn(f64, f64) -> bool) {
+    const SIZE: (usize, usize) = (56, 20);
+    const EDGE: f64 = 3.5;
+    let at = |column: usize, row: usize| {
+        let share = |i: usize, n: usize| (i as f64 + 0.5) / n as f64;
+        ((2.0 * share(column, SIZE.0) - 1.0) * EDGE, (1.0 - 2.0 * share(row, SIZE.1)) * EDGE)
+    };
+    let mut picture = vec![vec![' '; SIZE.0]; SIZE.1];
+    for (row, line) in picture.iter_mut().enumerate() {
+        for (column, cell) in line.iter_mut().enumerate() {
+            let (x, y) = at(column, row);
+            *cell = if says_1(x, y) { ':' } else { ' ' };
+        }
+    }
+    for (point, label) in points.features().as_slice().chunks_exact(2).zip(points.targets().as_slice()) {
+        let place = |v: f64, n: usize| ((v / EDGE + 1.0) / 2.0 * n as f64) as usize;
+        if point.iter().all(|v| v.abs() < EDGE) {
+            picture[place(-point[1], SIZE.1)][place(point[0], SIZE.0)] = if *label > 0.5 { '1' } else { '0' };
+        }
+    }
+    for line in picture {
+        println!("  {}", line.into_iter().collect::<String>());
+    }
+}
+
+fn main() -> Result<(), nn::Error> {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let (train, test) = clouds(&mut rng)?.split(0.25, &mut rng)?;
+
+    let mut model = Linear::<f64>::new(2, 1, Init::Zeros, &mut rng)?;
+    let plan = Fit { epochs: 30, batch_size: 20, ..Fit::default() };
+    let mut optimizer = Sgd::new(0.2);
+    let history =
+        fit(&mut model, &train, |y, t| binary_cross_entropy_with_logits(y, y.graph().constant(t)), &mut optimizer, &plan, &mut rng)?;
+    for (number, epoch) in history.epochs.iter().enumerate().filter(|(number, _)| [0, 4, 9, 19, 29].contains(number)) {
+        println!("epoch {:2}   loss {:.4}", number + 1, epoch.loss);
+    }
+
+    let g = Graph::new();
+    let logits = model.forward(g.constant(test.features())).value()?;
+    let labels = metrics::above(test.targets(), 0.5);
+    let accuracy = metrics::accuracy(&metrics::above(&logits, 0.0), &labels)?;
+
+    let w = model.weight.value();
+    let b = model.bias.as_ref().map_or(0.0, |bias| bias.value().as_slice()[0]);
+    println!(
+        "\nprobability of class 1 = sigmoid({:.2}·x + {:.2}·y {} {:.2})",
+        w[[0, 0]],
+        w[[0, 1]],
+        if b < 0.0 { '−' } else { '+' },
+        b.abs()
+    );
+    println!("points of the test set; where it says 1 the ground is dotted:\n");
+    draw(&test, |x, y| w[[0, 0]] * x + w[[0, 1]] * y + b > 0.0);
+    println!("\ntest accuracy {accuracy:.4}");
+    assert!(accuracy > 0.93, "a line separates these clouds but for a few points");
+    Ok(())
+}
