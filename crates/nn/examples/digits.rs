@@ -125,9 +125,9 @@ fn show_mistakes(test: &Classification<f32>, predicted: &[usize], probabilities:
 
     let titles = shown.iter().map(|&row| {
         let sure = 100.0 * probabilities[[row, predicted[row]]];
-        format!("{} read as {} ({sure:.0}%)", labels[row], predicted[row])
+        column(&format!("{} read as {} ({sure:.0}%)", labels[row], predicted[row]))
     });
-    println!("{}", titles.map(|title| format!("  {title:22}")).collect::<String>());
+    println!("{}", titles.collect::<String>().trim_end());
     let pixels = test.features().as_slice();
     for line in 0..SIDE {
         let lines = shown.iter().map(|&row| {
@@ -135,12 +135,17 @@ fn show_mistakes(test: &Classification<f32>, predicted: &[usize], probabilities:
             // Two characters a pixel, since characters are about twice as high as wide.
             pixels[start..start + SIDE].iter().flat_map(|&ink| [shade(ink); 2]).collect::<String>()
         });
-        println!("{}", lines.map(|line| format!("  {line:22}")).collect::<String>().trim_end());
+        println!("{}", lines.map(|line| column(&line)).collect::<String>().trim_end());
     }
+}
+
+fn column(text: &str) -> String {
+    format!("  {text:22}")
 }
 
 /// A character as dark as the ink, which is between 0 and 1.
 fn shade(ink: f32) -> char {
     const SHADES: [char; 10] = [' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'];
-    SHADES[((ink * 9.0).round() as usize).min(9)]
+    let darkness = SHADES.iter().zip(1u8..).find(|(_, level)| ink * 10.0 < f32::from(*level));
+    darkness.map_or('@', |(shade, _)| *shade)
 }

@@ -13,15 +13,16 @@ const FEATURES: [(&str, f64, f64, f64); 4] =
 const BASE: f64 = 35.0;
 /// The standard deviation of what the law does not explain.
 const NOISE: f64 = 10.0;
-const FLATS: usize = 500;
+const FLATS: u16 = 500;
 
 /// Flats and their prices, by the law.
 fn flats(rng: &mut ChaCha8Rng) -> Result<Regression<f64>, nn::Error> {
-    let columns = FEATURES.map(|(_, low, high, _)| Tensor::uniform(low, high, [FLATS, 1], rng));
+    let count = usize::from(FLATS);
+    let columns = FEATURES.map(|(_, low, high, _)| Tensor::uniform(low, high, [count, 1], rng));
     let columns = columns.into_iter().collect::<Result<Vec<_>, _>>()?;
     let features = Tensor::concat(&columns.iter().collect::<Vec<_>>(), 1)?;
     let law = Tensor::new(FEATURES.map(|(_, _, _, slope)| slope), [FEATURES.len(), 1])?;
-    let noise = Tensor::randn([FLATS, 1], rng)?.mul_lit(NOISE)?;
+    let noise = Tensor::randn([count, 1], rng)?.mul_lit(NOISE)?;
     let prices = features.matmul(&law)?.add_lit(BASE)?.add(&noise)?;
     Regression::new(features, prices)
 }
@@ -64,7 +65,7 @@ fn main() -> Result<(), nn::Error> {
     for (k, (name, low, high, slope)) in FEATURES.iter().enumerate() {
         let deviation = (high - low) / 12.0_f64.sqrt();
         let error = (slopes[[k, 0]] - slope).abs() * deviation;
-        assert!(error < 4.0 * NOISE / (FLATS as f64).sqrt(), "{name}: the law was not recovered");
+        assert!(error < 4.0 * NOISE / f64::from(FLATS).sqrt(), "{name}: the law was not recovered");
     }
     assert!((base - BASE).abs() < 8.0, "the base price was not recovered");
     println!("\nThe law is recovered, up to what noise of ±{NOISE} hides.");

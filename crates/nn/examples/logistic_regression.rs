@@ -17,29 +17,25 @@ fn clouds(rng: &mut ChaCha8Rng) -> Result<Regression<f64>, nn::Error> {
     Dataset::new(features, targets)
 }
 
-/// Draws the points, and the side of the line by colour: dots where the neuron says 0, colons where it says 1.
+/// Draws the points by their class, and a colon wherever else the neuron says 1.
 fn draw(points: &Regression<f64>, says_1: impl Fn(f64, f64) -> bool) {
-    const SIZE: (usize, usize) = (56, 20);
     const EDGE: f64 = 3.5;
-    let at = |column: usize, row: usize| {
-        let share = |i: usize, n: usize| (i as f64 + 0.5) / n as f64;
-        ((2.0 * share(column, SIZE.0) - 1.0) * EDGE, (1.0 - 2.0 * share(row, SIZE.1)) * EDGE)
-    };
-    let mut picture = vec![vec![' '; SIZE.0]; SIZE.1];
-    for (row, line) in picture.iter_mut().enumerate() {
-        for (column, cell) in line.iter_mut().enumerate() {
-            let (x, y) = at(column, row);
-            *cell = if says_1(x, y) { ':' } else { ' ' };
-        }
-    }
-    for (point, label) in points.features().as_slice().chunks_exact(2).zip(points.targets().as_slice()) {
-        let place = |v: f64, n: usize| ((v / EDGE + 1.0) / 2.0 * n as f64) as usize;
-        if point.iter().all(|v| v.abs() < EDGE) {
-            picture[place(-point[1], SIZE.1)][place(point[0], SIZE.0)] = if *label > 0.5 { '1' } else { '0' };
-        }
-    }
-    for line in picture {
-        println!("  {}", line.into_iter().collect::<String>());
+    let (columns, rows) = (56_u8, 20_u8);
+    let (width, height) = (2.0 * EDGE / f64::from(columns), 2.0 * EDGE / f64::from(rows));
+    let labels = points.targets().as_slice();
+    for row in 0..rows {
+        let y = EDGE - (f64::from(row) + 0.5) * height;
+        let cells = (0..columns).map(|column| {
+            let x = -EDGE + (f64::from(column) + 0.5) * width;
+            let here = |p: &[f64]| (p[0] - x).abs() <= width / 2.0 && (p[1] - y).abs() <= height / 2.0;
+            match points.features().as_slice().chunks_exact(2).position(here) {
+                Some(point) if labels[point] > 0.5 => '1',
+                Some(_) => '0',
+                None if says_1(x, y) => ':',
+                None => ' ',
+            }
+        });
+        println!("  {}", cells.collect::<String>().trim_end());
     }
 }
 
@@ -70,7 +66,7 @@ fn main() -> Result<(), nn::Error> {
         if b < 0.0 { '−' } else { '+' },
         b.abs()
     );
-    println!("points of the test set; where it says 1 the ground is dotted:\n");
+    println!("points of the test set; colons where it says 1:\n");
     draw(&test, |x, y| w[[0, 0]] * x + w[[0, 1]] * y + b > 0.0);
     println!("\ntest accuracy {accuracy:.4}");
     assert!(accuracy > 0.93, "a line separates these clouds but for a few points");

@@ -35,7 +35,7 @@ fn show(probabilities: &Tensor<f64>) -> usize {
     let (inputs, mut right) = (inputs(), 0);
     for row in 0..4 {
         let (a, b) = (inputs[[row, 0]], inputs[[row, 1]]);
-        let correct = usize::from(a != b) == answers.as_slice()[row];
+        let correct = usize::from((a > 0.5) != (b > 0.5)) == answers.as_slice()[row];
         right += usize::from(correct);
         println!("  {a} xor {b}:  probability of 1 is {:.3}   {}", probabilities[[row, 0]], if correct { "right" } else { "WRONG" });
     }

@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn gains_are_those_of_pytorch() {
         let gains = [Activation::Identity, Activation::Sigmoid, Activation::Tanh, Activation::Relu, Activation::LeakyRelu(0.01)];
-        let expected = [1.0, 1.0, 1.666_666_666_666_666_7, 1.414_213_562_373_095_1, 1.414_142_856_997_835_4];
+        let expected = [1.0, 1.0, 1.666_666_666_666_666_7, SQRT_2, 1.414_142_856_997_835_4];
         for (activation, expected) in gains.into_iter().zip(expected) {
             assert!((activation.gain() - expected).abs() < 1e-14, "{activation}");
         }

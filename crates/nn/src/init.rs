@@ -8,21 +8,21 @@ use crate::error::Error;
 /// Which connections of a neuron are counted in He's rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fan {
-    /// fan_in, the number of inputs: keeps the variance of the values on the way forward.
+    /// `fan_in`, the number of inputs: keeps the variance of the values on the way forward.
     #[default]
     In,
-    /// fan_out, the number of outputs: keeps the variance of the gradients on the way back.
+    /// `fan_out`, the number of outputs: keeps the variance of the gradients on the way back.
     Out,
 }
 
-/// A rule for the initial weights of a layer with weights `[out, in]`, that is, with fan_out = out and fan_in = in.
+/// A rule for the initial weights of a layer with weights `[out, in]`, that is, with `fan_out` = out and `fan_in` = in.
 ///
 /// | rule | distribution |
 /// |---|---|
-/// | `XavierUniform` | uniform on ±gain·√(6 / (fan_in + fan_out)) |
-/// | `XavierNormal` | normal with σ = gain·√(2 / (fan_in + fan_out)) |
-/// | `HeUniform(fan)` | uniform on ±gain·√(3 / fan) |
-/// | `HeNormal(fan)` | normal with σ = gain / √fan |
+/// | `XavierUniform` | uniform on `±gain·√(6 / (fan_in + fan_out))` |
+/// | `XavierNormal` | normal with `σ = gain·√(2 / (fan_in + fan_out))` |
+/// | `HeUniform(fan)` | uniform on `±gain·√(3 / fan)` |
+/// | `HeNormal(fan)` | normal with `σ = gain / √fan` |
 ///
 /// The gain belongs to the activation that follows: see [`Activation::gain`](crate::Activation::gain). The rules that name their
 /// numbers take no gain.
@@ -78,13 +78,13 @@ impl Init {
         Init::Uniform { low: -0.1, high: 0.1 }
     }
 
-    /// He's uniform rule with fan_in.
+    /// He's uniform rule with `fan_in`.
     #[must_use]
     pub fn he_uniform() -> Init {
         Init::HeUniform(Fan::In)
     }
 
-    /// He's normal rule with fan_in.
+    /// He's normal rule with `fan_in`.
     #[must_use]
     pub fn he_normal() -> Init {
         Init::HeNormal(Fan::In)

@@ -61,10 +61,37 @@ impl<T: Real> Module<T> for Mlp<T> {
 
 #[cfg(test)]
 mod tests {
+    use autograd::{Graph, tensor};
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
     use super::*;
-    use crate::module::Parameters;
+    use crate::{linear::Linear, loss::mse, module::Parameters, optim::Sgd};
+
+    /// M. Mazur, *A step by step backpropagation example* (2015): a 2-2-2 network with sigmoids, one step of descent. His error,
+    /// ½Σ(t − y)², is the mean squared error of two outputs.
+    #[test]
+    fn the_network_of_mazur() {
+        let layer =
+            |weight, bias| Perceptron { linear: Linear::from_tensors(weight, Some(bias)).unwrap(), activation: Activation::Sigmoid };
+        let hidden = layer(tensor![[0.15, 0.20], [0.25, 0.30]], tensor![0.35, 0.35]);
+        let output = layer(tensor![[0.40, 0.45], [0.50, 0.55]], tensor![0.60, 0.60]);
+        let mut model = Mlp { layers: vec![hidden, output] };
+
+        let g = Graph::<f64>::new();
+        let y = model.forward(g.constant(tensor![[0.05, 0.10]]));
+        let loss = mse(y, g.constant(tensor![[0.01, 0.99]]));
+        assert!((y.value().unwrap()[[0, 0]] - 0.751_365_07).abs() < 1e-8);
+        assert!((y.value().unwrap()[[0, 1]] - 0.772_928_465).abs() < 1e-8);
+        assert!((loss.item().unwrap() - 0.298_371_109).abs() < 1e-8);
+
+        Sgd::new(0.5).step(&mut model, &loss.backward().unwrap()).unwrap();
+        let expected =
+            [[0.149_780_716, 0.199_561_43, 0.249_751_14, 0.299_502_29], [0.358_916_48, 0.408_666_186, 0.511_301_270, 0.561_370_121]];
+        for (layer, expected) in model.layers.iter().zip(expected) {
+            let weights = layer.linear.weight.value().as_slice();
+            assert!(weights.iter().zip(expected).all(|(w, e)| (w - e).abs() < 1e-8), "{weights:?} is not {expected:?}");
+        }
+    }
 
     fn mlp(sizes: &[usize], activations: &[Activation]) -> Result<Mlp<f64>, Error> {
         Mlp::new(sizes, activations, Init::he_normal(), &mut ChaCha8Rng::seed_from_u64(3))

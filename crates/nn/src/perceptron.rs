@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
 
-    /// The neuron of the course CS231n: w = (2, −3), b = −3, x = (−1, −2).
+    // The neuron of the course CS231n: w = (2, −3), b = −3, x = (−1, −2).
     #[test]
     fn the_sigmoid_neuron_of_cs231n() {
         let linear = Linear::from_tensors(tensor![[2.0, -3.0]], Some(tensor![-3.0])).unwrap();

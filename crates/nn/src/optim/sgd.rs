@@ -106,13 +106,11 @@ impl<T: Real> Sgd<T> {
         let mut updates = Vec::new();
         let mut skipped = Vec::new();
         for (place, (name, parameter)) in model.named_parameters().into_iter().enumerate() {
-            updates.push(match parameter.grad(gradients) {
-                Some(gradient) => Some(self.update(place, parameter.id(), parameter.value(), gradient)?),
-                None => {
-                    skipped.push(name);
-                    None
-                }
-            });
+            let gradient = parameter.grad(gradients);
+            if gradient.is_none() {
+                skipped.push(name);
+            }
+            updates.push(gradient.map(|g| self.update(place, parameter.id(), parameter.value(), g)).transpose()?);
         }
         if !updates.is_empty() && updates.iter().all(Option::is_none) {
             return Err(Error::NoGradients { count: updates.len() });
