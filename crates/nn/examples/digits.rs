@@ -98,7 +98,8 @@ fn check_gradients(model: &Mlp<f32>, train: &Classification<f32>, rng: &mut ChaC
     for ((_, parameter), checked) in parameters.iter().zip(report.inputs()) {
         let own = parameter.grad(&gradients).ok_or_else(|| gradients_differ("a parameter has no gradient"))?;
         for (own, checked) in own.as_slice().iter().zip(checked.elements()) {
-            largest = largest.max((f64::from(*own) - checked.autodiff).abs());
+            let deviation = (f64::from(*own) - checked.autodiff).abs();
+            largest = largest.max(if deviation.is_nan() { f64::INFINITY } else { deviation });
         }
     }
     println!("the network computes the same in single precision, up to {largest:.0e}\n");
@@ -121,7 +122,7 @@ fn show_mistakes(test: &Classification<f32>, predicted: &[usize], probabilities:
     let labels = test.targets().as_slice();
     let wrong: Vec<usize> = (0..labels.len()).filter(|&row| predicted[row] != labels[row]).collect();
     let shown = &wrong[..wrong.len().min(3)];
-    println!("\n{} of {} were misread; the first {}:\n", wrong.len(), labels.len(), shown.len());
+    println!("\n{} of {} were misread{}\n", wrong.len(), labels.len(), if shown.is_empty() { "." } else { ", such as these:" });
 
     let titles = shown.iter().map(|&row| {
         let sure = 100.0 * probabilities[[row, predicted[row]]];

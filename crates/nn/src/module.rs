@@ -43,6 +43,29 @@ pub trait Parameters<T: Real> {
 /// A layer or model with one input.
 ///
 /// A model with more inputs is a plain struct with a `forward` of its own; see [`parameters!`](crate::parameters).
+///
+/// ```
+/// use autograd::{Graph, Real, Tensor, Var};
+/// use nn::{Activation, Init, Module, Perceptron};
+/// use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+///
+/// /// A layer that adds its input to its output (He et al. 2016).
+/// struct Residual<T: Real> {
+///     inner: Perceptron<T>,
+/// }
+/// nn::parameters!(Residual<T> { inner });
+/// impl<T: Real> Module<T> for Residual<T> {
+///     fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+///         x + self.inner.forward(x)
+///     }
+/// }
+///
+/// let inner = Perceptron::new(3, 3, Activation::Relu, Init::Zeros, &mut ChaCha8Rng::seed_from_u64(0))?;
+/// let g = Graph::<f64>::new();
+/// let x = Tensor::ones([2, 3])?;
+/// assert_eq!(Residual { inner }.forward(g.constant(&x)).value()?, x);
+/// # Ok::<(), nn::Error>(())
+/// ```
 pub trait Module<T: Real>: Parameters<T> {
     /// The output for the input `x`, on the graph of `x`.
     ///

@@ -77,8 +77,8 @@ impl History {
 /// ```
 ///
 /// # Errors
-/// [`Error::Diverged`] when the loss is infinite or NaN, before that step changes the model; no epochs, no rows, batches of 0 rows; what went
-/// wrong in the model or the loss.
+/// [`Error::Diverged`] when the loss is infinite or NaN, before that step changes the model; [`Error::Config`] for no
+/// rows, or batches of 0 rows; what went wrong in the model or the loss.
 pub fn fit<T, M, Y, L>(
     model: &mut M,
     data: &Dataset<T, Y>,
