@@ -113,7 +113,8 @@ pub(crate) fn backward<T: Real>(
         }
     }
     kept.reverse();
-    let mut bound: Vec<_> = tape.bound.values().filter(|(_, node)| *node <= root.id()).cloned().collect();
+    let mut bound: Vec<_> =
+        tape.bound.iter().filter(|(_, bound)| bound.node <= root.id()).map(|(id, bound)| (id.clone(), bound.node)).collect();
     bound.sort_by_key(|(id, _)| id.address());
     Ok(Gradients { graph: graph.identity.clone(), nodes: kept, bound })
 }

@@ -12,6 +12,7 @@ use crate::{
     elementary::Side,
     error::{Error, ErrorKind},
     graph::Graph,
+    shape::Shape,
     tensor::Tensor,
     var::Var,
 };
@@ -51,6 +52,9 @@ pub fn slices<F>(f: F, x: &[&Tensor<f64>]) -> Result<Report, Error>
 where
     F: for<'a, 'g> Fn(&'a [Var<'g, f64>]) -> Var<'g, f64> + Sync,
 {
+    if x.is_empty() {
+        return Err(Error::from(ErrorKind::NoInputs).in_op("check", Vec::new));
+    }
     let g = Graph::new();
     let leaves: Vec<_> = x.iter().map(|x| g.variable(*x)).collect();
     let y = f(&leaves);
@@ -85,7 +89,7 @@ where
             let (difference, uncertainty, kink) = difference(value, scale, &here, |v| evaluate(i, v))?;
             elements.push(Element { autodiff, difference, uncertainty, kink });
         }
-        inputs.push(Input { autodiff, elements });
+        inputs.push(Input::new(k, *x[k].shape(), elements));
     }
     Ok(Report { inputs })
 }
@@ -156,8 +160,11 @@ pub struct Report {
 /// One input of the function.
 #[derive(Debug, Clone)]
 pub struct Input {
-    autodiff: Tensor<f64>,
+    name: String,
+    shape: Shape,
     elements: Vec<Element>,
+    /// The largest element of the gradient; the unit of all deviations.
+    largest: f64,
 }
 
 /// The two derivatives by one element.
@@ -185,15 +192,16 @@ pub enum Verdict {
 }
 
 impl Input {
-    /// The largest element of the gradient; the unit of all deviations.
-    fn largest(&self) -> f64 {
+    fn new(k: usize, shape: Shape, elements: Vec<Element>) -> Input {
         let size = |v: f64| if v.is_finite() { v.abs() } else { 0.0 };
-        self.elements.iter().fold(0.0, |m, e| m.max(size(e.autodiff)).max(size(e.difference)))
+        let largest = elements.iter().fold(0.0f64, |m, e| m.max(size(e.autodiff)).max(size(e.difference)));
+        Input { name: format!("input {k}"), shape, elements, largest }
     }
 
     /// The verdict on one element.
-    fn verdict(&self, element: &Element) -> Verdict {
-        let largest = self.largest();
+    #[must_use]
+    pub fn verdict(&self, element: &Element) -> Verdict {
+        let largest = self.largest;
         let deviation = (element.autodiff - element.difference).abs();
         if deviation <= TOLERANCE * largest {
             Verdict::Ok
@@ -218,7 +226,7 @@ impl Input {
         let deviation = |e: &Element| (e.autodiff - e.difference).abs();
         // NaN is the worst of all.
         let worst = self.elements.iter().map(deviation).fold(0.0, |m: f64, d| if d.is_nan() { f64::INFINITY } else { m.max(d) });
-        if worst == 0.0 { 0.0 } else { worst / self.largest() }
+        if worst == 0.0 { 0.0 } else { worst / self.largest }
     }
 
     fn count(&self, verdict: Verdict) -> usize {
@@ -240,6 +248,15 @@ impl Report {
     #[must_use]
     pub fn inputs(&self) -> &[Input] {
         &self.inputs
+    }
+
+    /// The same report with names for the inputs, in order.
+    #[must_use]
+    pub fn named(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        for (input, name) in self.inputs.iter_mut().zip(names) {
+            input.name = name;
+        }
+        self
     }
 
     /// Whether no element is wrong and none is undecided.
@@ -268,16 +285,16 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.passed() { "agree" } else { "DO NOT agree" };
         write!(f, "autodiff and finite differences {verdict}")?;
-        for (k, input) in self.inputs.iter().enumerate() {
-            let shape = input.autodiff.shape();
+        for input in &self.inputs {
+            let shape = input.shape;
             let (ok, all) = (input.count(Verdict::Ok), input.elements.len());
-            write!(f, "\n  input {k} {shape}: {ok} of {all} elements ok")?;
+            write!(f, "\n  {} {shape}: {ok} of {all} elements ok", input.name)?;
             for (verdict, word) in [(Verdict::Wrong, "wrong"), (Verdict::Inconclusive, "inconclusive")] {
                 if input.count(verdict) > 0 {
                     write!(f, ", {} {word}", input.count(verdict))?;
                 }
             }
-            write!(f, "; largest deviation {:.1e} of the largest element {:.3e}", input.deviation(), input.largest())?;
+            write!(f, "; largest deviation {:.1e} of the largest element {:.3e}", input.deviation(), input.largest)?;
             if let (Some((at, e)), false) = (input.worst(), ok == all) {
                 let position: Vec<_> = shape.strides().iter().zip(shape.iter()).map(|(s, n)| at / s % n).collect();
                 write!(f, "\n    worst at {position:?}: autodiff {:.9e}, ", e.autodiff)?;

@@ -271,8 +271,21 @@ impl Error {
         self.0.at
     }
 
-    /// Adds what the caller knows of the operation; what is already said stays.
-    pub(crate) fn in_op(mut self, op: &'static str, shapes: impl FnOnce() -> Vec<Shape>) -> Error {
+    /// Adds the name of an operation and the shapes of its operands, unless they are known; for functions of your own that refuse
+    /// their arguments, together with [`Graph::try_var`](crate::Graph::try_var), which adds the line.
+    ///
+    /// ```
+    /// use autograd::{Error, ErrorKind, Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![1.0, 2.0]);
+    /// let y = g.try_var(|| {
+    ///     let why = ErrorKind::Parameter { name: "k", value: "7".into(), why: "it must be below 3" };
+    ///     Err(Error::from(why).in_op("best_of", || vec![*x.value().unwrap().shape()]))
+    /// });
+    /// assert!(y.value().unwrap_err().to_string().starts_with("best_of([2]): k = 7: it must be below 3"));
+    /// ```
+    #[must_use]
+    pub fn in_op(mut self, op: &'static str, shapes: impl FnOnce() -> Vec<Shape>) -> Error {
         let inner = Arc::make_mut(&mut self.0);
         if inner.op.is_none() {
             inner.op = Some(op);

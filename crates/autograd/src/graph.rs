@@ -6,6 +6,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, HashMap},
     fmt,
+    hash::{Hash, Hasher},
     panic::Location,
     sync::Arc,
 };
@@ -47,7 +48,15 @@ pub(crate) struct Tape<T: Real> {
     /// The inputs of all nodes, one after the other.
     edges: Vec<u32>,
     names: BTreeMap<u32, Arc<str>>,
-    pub(crate) bound: HashMap<usize, (LeafId, u32)>,
+    pub(crate) bound: HashMap<LeafId, Bound>,
+}
+
+/// The node of a parameter.
+#[derive(Clone, Copy)]
+pub(crate) struct Bound {
+    pub(crate) node: u32,
+    /// Whether the node was chosen by the caller, and so need not hold the value of the parameter.
+    chosen: bool,
 }
 
 pub(crate) struct Node<T: Real> {
@@ -95,6 +104,11 @@ impl PartialEq for LeafId {
     }
 }
 impl Eq for LeafId {}
+impl Hash for LeafId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address().hash(state);
+    }
+}
 
 impl fmt::Debug for LeafId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,9 +164,9 @@ impl<T: Real> Graph<T> {
         let at = Location::caller();
         let known = {
             let tape = self.tape.borrow();
-            tape.bound.get(&id.address()).map(|&(_, node)| {
-                let node_ref = tape.node(node);
-                (node, node_ref.at, node_ref.value.tensor().is_ok_and(|bound| bound.is_same(value)))
+            tape.bound.get(id).map(|&Bound { node, chosen }| {
+                let leaf = tape.node(node);
+                (node, leaf.at, chosen || leaf.value.tensor().is_ok_and(|bound| bound.is_same(value)))
             })
         };
         match known {
@@ -160,10 +174,36 @@ impl<T: Real> Graph<T> {
             Some((_, bound, false)) => self.poison(Error::from(ErrorKind::Rebound { bound }).in_op("bind", || vec![*value.shape()]).at(at)),
             None => {
                 let leaf = self.leaf(value.clone(), true, at);
-                self.tape.borrow_mut().bound.insert(id.address(), (id.clone(), leaf.id()));
+                self.tape.borrow_mut().bound.insert(id.clone(), Bound { node: leaf.id(), chosen: false });
                 leaf
             }
         }
+    }
+
+    /// Lets a variable stand for a parameter on this graph: every later [`bind`](Graph::bind) of `id` gives it, whatever the value of the
+    /// parameter. So a model can be evaluated, and differentiated, at other parameters than its own.
+    ///
+    /// # Errors
+    /// A variable of another graph; nothing is changed then.
+    ///
+    /// ```
+    /// use autograd::{Graph, LeafId, tensor};
+    /// let (id, value) = (LeafId::new(), tensor![1.0, 2.0]);
+    /// let g = Graph::<f64>::new();
+    /// let half = g.variable(tensor![0.5, 1.0]);
+    /// g.bind_as(&id, half)?;
+    /// assert_eq!(g.bind(&id, &value).value()?, tensor![0.5, 1.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn bind_as(&self, id: &LeafId, var: Var<'_, T>) -> Result<(), Error> {
+        let at = Location::caller();
+        if !std::ptr::eq(var.graph(), self) {
+            let kind = ErrorKind::OtherGraph { here: at, there: var.location() };
+            return Err(Error::from(kind).in_op("bind_as", Vec::new).at(at));
+        }
+        self.tape.borrow_mut().bound.insert(id.clone(), Bound { node: var.id(), chosen: true });
+        Ok(())
     }
 
     /// The result of an operation with `N` inputs, built-in or yours.

@@ -39,20 +39,21 @@
 // Tests compare with numbers that are exact.
 #![cfg_attr(test, allow(clippy::float_cmp, clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
-mod activation;
-pub mod checkpoint;
-pub mod data;
 mod error;
-mod init;
-mod linear;
-pub mod loss;
-pub mod metrics;
-mod mlp;
-pub mod module;
-pub mod optim;
 mod parameter;
+pub mod module;
+mod init;
+mod activation;
+mod linear;
 mod perceptron;
+mod mlp;
+pub mod loss;
+pub mod optim;
+pub mod data;
+pub mod metrics;
 mod train;
+pub mod checkpoint;
+pub mod check;
 
 /// The crate of graphs and tensors that this one builds on.
 pub use autograd;

@@ -1,8 +1,8 @@
 //! Losses: how far a prediction is from what it should be. All are means over the batch.
 
 use autograd::{
-    Error, ErrorKind, Indices, Real, Tensor, Var, function,
-    op::{Algebra, Handle, Sink, Variadic, pointwise::Pointwise},
+    Error, ErrorKind, Indices, Real, Var, function,
+    op::{Handle, pointwise::Pointwise},
 };
 
 /// Mean squared error: the mean of (y − t)² over all elements.
@@ -100,7 +100,7 @@ pub fn binary_cross_entropy_with_logits<'g, T: Real>(logits: Var<'g, T>, target:
 #[track_caller]
 pub fn cross_entropy<'g, T: Real>(logits: Var<'g, T>, labels: &Indices) -> Var<'g, T> {
     if let Some(why) = logits.shape().ok().and_then(|shape| unfit_labels(&shape, labels)) {
-        return logits.graph().apply_variadic(Refused { loss: "cross_entropy", why }, &[logits]);
+        return refused("cross_entropy", why, &[logits]);
     }
     logits.graph().try_var(|| Ok(-logits.log_softmax(-1).gather(-1, &labels.reshape([labels.len(), 1])?).mean()))
 }
@@ -121,12 +121,11 @@ fn unfit_labels(logits: &[usize], labels: &Indices) -> Option<ErrorKind> {
 /// The mean of a pointwise function of prediction and target, which must have the same shape.
 #[track_caller]
 fn mean_of<'g, T: Real>(loss: &'static str, f: fn() -> Handle, prediction: Var<'g, T>, target: Var<'g, T>) -> Var<'g, T> {
-    let graph = prediction.graph();
     match (prediction.shape(), target.shape()) {
         (Ok(found), Ok(expected)) if found != expected => {
-            graph.apply_variadic(Refused { loss, why: ErrorKind::Mismatch { expected, found, except: None } }, &[prediction, target])
+            refused(loss, ErrorKind::Mismatch { expected, found, except: None }, &[prediction, target])
         }
-        _ => graph.call(f(), &[prediction, target]).mean(),
+        _ => prediction.graph().call(f(), &[prediction, target]).mean(),
     }
 }
 
@@ -154,26 +153,16 @@ fn bce_with_logits() -> Handle {
     Handle::new(Pointwise(function!(|x, t| t * (-x).softplus() + (1.0 - t) * x.softplus())))
 }
 
-/// A loss that cannot be computed: an operation, so that its error gets the name, all shapes and the line of the caller.
-#[derive(Debug)]
-struct Refused {
-    loss: &'static str,
-    why: ErrorKind,
-}
-
-impl Variadic for Refused {
-    fn name(&self) -> &'static str {
-        self.loss
-    }
-    fn forward<T: Real>(&self, _x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
-        Err(self.why.clone().into())
-    }
-    fn vjp<T: Real, A: Algebra<T>>(&self, _x: &[&A], _y: &A, _g: &A, _out: &mut dyn Sink<T, A>) {}
+/// A loss that cannot be computed, with its name, the shapes of its arguments and the line of the caller.
+#[track_caller]
+fn refused<'g, T: Real>(loss: &'static str, why: ErrorKind, x: &[Var<'g, T>]) -> Var<'g, T> {
+    let shapes = || x.iter().filter_map(|x| x.shape().ok()).collect();
+    x[0].graph().try_var(|| Err(Error::from(why).in_op(loss, shapes)))
 }
 
 #[cfg(test)]
 mod tests {
-    use autograd::{Graph, tensor};
+    use autograd::{Graph, Tensor, tensor};
 
     use super::*;
 

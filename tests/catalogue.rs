@@ -125,7 +125,7 @@ fn single_precision_follows_double_precision() {
 
 #[test]
 fn the_loop_over_the_tape_names_no_operation() {
-    let source = include_str!("../src/backward.rs").replace("ptr::eq", "");
+    let source = include_str!("../crates/autograd/src/backward.rs").replace("ptr::eq", "");
     let words: Vec<_> = source.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
     for entry in catalogue() {
         assert!(!words.contains(&entry.name), "backward.rs says {}", entry.name);
