@@ -85,7 +85,7 @@ fn twenty_thousand_slices_cost_what_they_hold() {
     let n = 20_000;
     let g = Graph::<f64>::new();
     let x = g.variable(Tensor::ones([n]).unwrap());
-    let parts: Vec<_> = (0..n.cast_signed()).map(|i| x.slice(0, i..i + 1) * (i as f64)).collect();
+    let parts: Vec<_> = (0..n.cast_signed()).map(|i| x.slice(0, i..=i) * (i as f64)).collect();
     let y = g.concat(&parts, 0).sum();
     let started = std::time::Instant::now();
     let direct = y.backward().unwrap().wrt(x).unwrap().clone();

@@ -1,5 +1,7 @@
 //! Tests of the engine through its public face, in one binary.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+
 mod catalogue;
 mod checker;
 mod edges;

@@ -165,14 +165,15 @@ impl<'g, T: Real> Pending<'g, T> {
     }
 
     /// The whole gradient of `node`.
-    pub(crate) fn finish(self, node: Var<'g, T>) -> Option<Var<'g, T>> {
-        if self.parts.is_empty() {
-            return self.sum;
+    pub(crate) fn finish(&mut self, node: Var<'g, T>) -> Option<Var<'g, T>> {
+        let Pending { sum, parts } = std::mem::take(self);
+        if parts.is_empty() {
+            return sum;
         }
-        let (places, parts): (Vec<_>, Vec<_>) = self.parts.into_iter().unzip();
+        let (places, parts): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         let shape = node.shape().unwrap_or(Shape::SCALAR);
         let whole = node.graph().call(op::index::put(places, shape), &parts);
-        Some(self.sum.map_or(whole, |sum| sum + whole))
+        Some(sum.map_or(whole, |sum| sum + whole))
     }
 }
 

@@ -176,7 +176,7 @@ pub(crate) fn grad<'g, T: Real>(
         }
         let node = Var::new(graph, id);
         graph.on_behalf_of.set(Some(outer.unwrap_or(node.location())));
-        let Some(g) = std::mem::replace(&mut slots[place], Pending::default()).finish(node) else { continue };
+        let Some(g) = slots[place].finish(node) else { continue };
         if wanted[place] {
             for (found, _) in found.iter_mut().zip(wrt).filter(|(_, x)| x.id() == id) {
                 *found = Some(g);

@@ -123,10 +123,12 @@ impl<T: Real> Default for Graph<T> {
 }
 
 impl<T: Real> Tape<T> {
+    #[inline]
     pub(crate) fn node(&self, id: u32) -> &Node<T> {
         &self.nodes[id as usize]
     }
 
+    #[inline]
     pub(crate) fn inputs(&self, id: u32) -> &[u32] {
         let first = self.node(id).first_edge as usize;
         let end = self.nodes.get(id as usize + 1).map_or(self.edges.len(), |next| next.first_edge as usize);
@@ -320,6 +322,7 @@ impl<T: Real> Graph<T> {
         self.push(Kind::Op(op), &inputs, value, needs_gradient, at)
     }
 
+    #[inline]
     fn push(&self, kind: Kind, inputs: &[u32], value: Value<T>, needs_gradient: bool, at: &'static Location<'static>) -> u32 {
         let mut tape = self.tape.borrow_mut();
         let (id, first_edge) = (index(tape.nodes.len()), index(tape.edges.len()));
@@ -342,10 +345,9 @@ impl Graph<f64> {
     pub(crate) fn sides(&self, see: &mut dyn FnMut(Side)) {
         let tape = self.tape.borrow();
         for (id, node) in tape.nodes.iter().enumerate() {
-            if let Kind::Op(handle) = &node.kind {
-                if let Ok(x) = op::tensors(tape.inputs(index(id)).iter().map(|&x| &tape.node(x).value)) {
-                    handle.op().sides(&x, see);
-                }
+            let inputs = tape.inputs(index(id)).iter().map(|&x| &tape.node(x).value);
+            if let (Kind::Op(handle), Ok(x)) = (&node.kind, op::tensors(inputs)) {
+                handle.op().sides(&x, see);
             }
         }
     }

@@ -69,3 +69,8 @@ pub use optim::Sgd;
 pub use parameter::Parameter;
 pub use perceptron::Perceptron;
 pub use train::{Epoch, Fit, History, fit};
+
+/// The examples of the README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -37,6 +37,7 @@ pub(crate) trait Erased: Typed<f32> + Typed<f64> + Debug + Send + Sync {
 struct Fixed<O, const N: usize>(O);
 
 /// The inputs as an array, or the error that there are not `N`.
+#[inline]
 fn exactly<'a, X: ?Sized, const N: usize>(x: &[&'a X]) -> Result<[&'a X; N], Error> {
     x.try_into().map_err(|_| {
         ErrorKind::Parameter { name: "number of inputs", value: x.len().to_string(), why: "the operation takes another number" }.into()
@@ -130,6 +131,7 @@ impl Handle {
         }
     }
 
+    #[inline]
     pub(crate) fn op(&self) -> &dyn Erased {
         match &self.0 {
             Kept::Static(op) => *op,

@@ -109,7 +109,7 @@ impl Op<1> for Amax {
     fn sides(&self, [x]: [&Tensor<f64>; 1], see: &mut dyn FnMut(Side)) {
         // Which elements are the largest: the gap to the maximum is 0 or above.
         let largest = reduce::max_to(x, &self.0.kept(x.shape())).and_then(|y| y.broadcast_as(x.shape()));
-        for (x, y) in x.as_slice().iter().zip(largest.iter().flat_map(|y| y.as_slice())) {
+        for (x, y) in x.as_slice().iter().zip(largest.iter().flat_map(Tensor::as_slice)) {
             see(Side { function: "amax", side: x.partial_cmp(y), distance: y - x });
         }
     }

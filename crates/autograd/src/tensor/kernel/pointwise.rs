@@ -108,10 +108,15 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for Map<'_, T, F, N> {
 }
 
 /// y = f(x₀, …), element by element.
+#[inline]
 pub(crate) fn map<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
     if let Some((x, rank)) = all_ones(x) {
         return Ok(Tensor::one(rank, dispatch(One { function, x })));
     }
+    map_arrays(function, x)
+}
+
+fn map_arrays<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
     let shape = common_shape(x.into_iter())?;
     let mut y = allocate(shape.len())?;
     dispatch(Map { function, x: x.map(|x| Source::new(x, &shape)), y: &mut y });
@@ -119,6 +124,7 @@ pub(crate) fn map<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Te
 }
 
 /// Which slopes of a function are numbers that stand in its rule.
+#[inline]
 pub(crate) fn structure<F: Function<N>, const N: usize>(function: &F) -> [Option<f64>; N] {
     let one = X(Lane::<f64, false>(1.0));
     function.slopes([one; N], one).map(|slope| match slope {
@@ -203,6 +209,7 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for Gradients<'_, T, F, N> 
 }
 
 /// The gradients g·∂y/∂xₖ of the operands that `needs` one, each of the shape of its operand.
+#[inline]
 pub(crate) fn gradients<T: Real, F: Function<N>, const N: usize>(
     function: &F,
     x: [&Tensor<T>; N],
@@ -214,6 +221,16 @@ pub(crate) fn gradients<T: Real, F: Function<N>, const N: usize>(
         let d = dispatch(OneGradient { function, x: values, y, g });
         return Ok(from_fn(|k| needs[k].then(|| Tensor::one(x[k].rank(), d[k]))));
     }
+    gradients_of_arrays(function, x, y, g, needs)
+}
+
+fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
+    function: &F,
+    x: [&Tensor<T>; N],
+    y: &Tensor<T>,
+    g: &Tensor<T>,
+    needs: [bool; N],
+) -> Result<[Option<Tensor<T>>; N], Error> {
     let shape = *y.shape();
     let mut targets = [const { Target::Nowhere }; N];
     for k in (0..N).filter(|&k| needs[k]) {
