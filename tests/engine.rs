@@ -51,7 +51,7 @@ fn the_first_error_is_the_one_that_is_passed_on() {
 }
 
 #[test]
-fn a_million_scalar_operations_fit_on_a_small_stack() {
+fn deep_graphs_of_scalars_fit_on_a_small_stack() {
     let n = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
     std::thread::Builder::new()
         .stack_size(2 << 20)

@@ -365,3 +365,15 @@ impl<T: Real> fmt::Debug for Graph<T> {
         write!(f, "Graph<{}> of {} nodes", T::NAME, self.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_small() {
+        assert!(size_of::<Node<f64>>() <= 56, "{}", size_of::<Node<f64>>());
+        assert_eq!(size_of::<Tensor<f64>>(), 16);
+        assert_eq!(size_of::<Value<f64>>(), 16);
+    }
+}
