@@ -270,6 +270,18 @@ fn f32_formulas_take_literals() {
 }
 
 #[test]
+fn literals_stand_where_operands_do() {
+    let g = Graph::<f32>::new();
+    let x = g.variable(-2.0);
+    let y = x.max(0.5) + x.lt(0.0).select(3.0, x) + fused!(|x| x.min(-5.0))(x);
+    assert_eq!(y.item().unwrap(), -1.5);
+    let line = line!() + 1;
+    let y = g.variable(tensor![1.0f32, 2.0]).pow(2.0).named("squares");
+    assert_eq!(y.location().line(), line);
+    assert_eq!(format!("{y:?}"), "Var #9 \"squares\" pow = Tensor<f32>[2] [1.0000, 4.0000]");
+}
+
+#[test]
 fn try_var_passes_errors_on() {
     fn model<'g>(x: Var<'g, f64>) -> Var<'g, f64> {
         x.graph().try_var(|| Ok(x.index_select(0, &Indices::from(vec![x.shape()?[0]]))))

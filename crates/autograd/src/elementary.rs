@@ -54,8 +54,8 @@ pub trait Function<const N: usize>: Debug + Copy + Send + Sync + 'static {
 
 /// A quantity in a rule: `S` with the operators, so that literals may stand on either side, as in `1.0 - y * y`.
 ///
-/// All the functions of the [table](self) are methods. Constants are written as `f64`; `x.lit(c)` makes one where a method needs
-/// an operand rather than a number.
+/// All the functions of the [table](self) are methods. Constants are written as `f64`; a method takes them in place of an operand,
+/// as in `x.max(0.0)`, and `x.lit(c)` makes one that stands alone.
 #[derive(Debug, Clone, Copy)]
 #[repr(transparent)]
 pub struct X<S>(pub S);
@@ -67,6 +67,28 @@ impl<S: Elementary> X<S> {
     #[track_caller]
     pub fn lit(self, c: f64) -> Self {
         X(self.0.lit(c))
+    }
+}
+
+/// What a function with several operands takes beside the first: a quantity of the same world, or a literal, as in `x.max(0.0)`.
+pub trait Operand<V> {
+    /// The operand as a quantity, in the world of `other`.
+    #[track_caller]
+    fn beside(self, other: V) -> V;
+}
+
+impl<S: Elementary> Operand<X<S>> for X<S> {
+    #[inline(always)]
+    fn beside(self, _other: X<S>) -> X<S> {
+        self
+    }
+}
+
+impl<S: Elementary> Operand<X<S>> for f64 {
+    #[inline(always)]
+    #[track_caller]
+    fn beside(self, other: X<S>) -> X<S> {
+        other.lit(self)
     }
 }
 

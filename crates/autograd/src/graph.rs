@@ -128,6 +128,11 @@ impl<T: Real> Tape<T> {
         &self.nodes[id as usize]
     }
 
+    /// The name given to a node.
+    pub(crate) fn name(&self, id: u32) -> Option<&Arc<str>> {
+        self.names.get(&id)
+    }
+
     #[inline]
     pub(crate) fn inputs(&self, id: u32) -> &[u32] {
         let first = self.node(id).first_edge as usize;
@@ -333,10 +338,6 @@ impl<T: Real> Graph<T> {
 
     pub(crate) fn name(&self, id: u32, name: &str) {
         self.tape.borrow_mut().names.insert(id, name.into());
-    }
-
-    pub(crate) fn name_of(&self, id: u32) -> Option<Arc<str>> {
-        self.tape.borrow().names.get(&id).cloned()
     }
 }
 

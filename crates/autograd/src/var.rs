@@ -92,7 +92,7 @@ impl<'g, T: Real> Var<'g, T> {
     /// The name given to it.
     #[must_use]
     pub fn name(self) -> Option<Arc<str>> {
-        self.graph.name_of(self.id)
+        self.graph.tape.borrow().name(self.id).cloned()
     }
 
     /// The operation that made it; `None` for leaves.
@@ -219,7 +219,11 @@ impl<T: Real> fmt::Debug for Var<'_, T> {
             Kind::Detached => "detached",
             Kind::Op(op) => op.name(),
         };
-        write!(f, "Var #{} {kind} = ", self.id)?;
+        write!(f, "Var #{} ", self.id)?;
+        if let Some(name) = tape.name(self.id) {
+            write!(f, "{name:?} ")?;
+        }
+        write!(f, "{kind} = ")?;
         match node.value.tensor() {
             Ok(tensor) => write!(f, "{tensor:?}"),
             Err(error) => write!(f, "error: {error}"),

@@ -15,7 +15,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
-use super::{Function, IntoSlope, Slope, X};
+use super::{Function, IntoSlope, Operand, Slope, X};
 
 /// 1/√(2π), the height of the standard normal density.
 const NORMAL_HEIGHT: f64 = 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
@@ -69,7 +69,7 @@ macro_rules! table {
                 d: [if c == 0.0 { x.lit(0.0) } else { c * x.powf(c - 1.0) }], kinks: [], on: [(0.5, 2.0)];
             /// aᵇ. NaN for a negative a unless b is whole.
             fun Pow: pow(a, b) = y, value: native,
-                d: [b.masked_mul(a.pow(b - 1.0)), (a.eq(a.lit(0.0)) * b.ge(b.lit(0.0))).select(a.lit(0.0), y * a.ln())],
+                d: [b.masked_mul(a.pow(b - 1.0)), (a.eq(0.0) * b.ge(0.0)).select(0.0, y * a.ln())],
                 kinks: [], on: [(0.5, 2.0), (-2.0, 2.0)];
             /// eˣ
             fun Exp: exp(x) = y, value: native, d: [y], kinks: [], on: [(-2.0, 2.0)];
@@ -99,10 +99,10 @@ macro_rules! table {
             fun Relu: relu(x) = y, value: native, d: [x.step()], kinks: [x], on: [(-2.0, 2.0)];
             /// x where x > 0, else `slope`·x. The slope at 0 is that of the negative side.
             fun LeakyRelu: leaky_relu(x; slope: f64 = 0.01) = y, value: native,
-                d: [x.step().select(x.lit(1.0), x.lit(slope))], kinks: [x], on: [(-2.0, 2.0)];
+                d: [x.step().select(1.0, slope)], kinks: [x], on: [(-2.0, 2.0)];
             /// x where x > 0, else α(eˣ − 1): the exponential linear unit (Clevert et al. 2016). The slope at 0 is that of the negative side.
             fun Elu: elu(x; alpha: f64 = 1.3) = y, value: native,
-                d: [x.step().select(x.lit(1.0), alpha * x.exp())], kinks: [x], on: [(-2.0, 2.0)];
+                d: [x.step().select(1.0, alpha * x.exp())], kinks: [x], on: [(-2.0, 2.0)];
             /// x·Φ(x) with the normal distribution function Φ (Hendrycks and Gimpel 2016), in the exact form.
             fun Gelu: gelu(x) = y, value: (x.masked_mul(0.5 * (-FRAC_1_SQRT_2 * x).erfc())),
                 d: [0.5 * (-FRAC_1_SQRT_2 * x).erfc() + x.masked_mul(NORMAL_HEIGHT * (-0.5 * (x * x)).exp())], kinks: [], on: [(-2.0, 2.0)];
@@ -111,7 +111,7 @@ macro_rules! table {
                 d: [x.sigmoid() * (1.0 + x.masked_mul((-x).sigmoid()))], kinks: [], on: [(-3.0, 3.0)];
             /// x held between `low` and `high`. The slope is 1 on the closed interval.
             fun Clamp: clamp(x; low: f64 = -0.9, high: f64 = 1.1) = y, value: native,
-                d: [x.ge(x.lit(low)) * x.le(x.lit(high))], kinks: [x - low, x - high], on: [(-2.0, 2.0)];
+                d: [x.ge(low) * x.le(high)], kinks: [x - low, x - high], on: [(-2.0, 2.0)];
             /// The larger of a and b, NaN if one is. At a tie each has slope ½.
             fun Max: max(a, b) = y, value: native, d: [a.gt(b) + 0.5 * a.eq(b), b.gt(a) + 0.5 * b.eq(a)], kinks: [a - b],
                 on: [(-2.0, 2.0), (-2.0, 2.0)];
@@ -132,7 +132,7 @@ macro_rules! table {
             fun Ne: ne(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
             /// a where the condition is not 0, else b; NaN where the condition is. The side not taken gets no gradient, were its slope infinite.
             fun Select: select(condition, a, b) = y, value: native,
-                d: [0.0, condition.ne(condition.lit(0.0)), condition.eq(condition.lit(0.0))], kinks: [condition],
+                d: [0.0, condition.ne(0.0), condition.eq(0.0)], kinks: [condition],
                 on: [(-2.0, 2.0), (-2.0, 2.0), (-2.0, 2.0)];
         }
     };
@@ -202,8 +202,8 @@ macro_rules! functions {
         #[inline(always)]
         #[must_use]
         #[track_caller]
-        pub fn $name(self $(, $x: Self)* $($(, $p: $t)+)?) -> Self {
-            X(self.0.$name($($x.0,)* $($($p),+)?))
+        pub fn $name(self $(, $x: impl Operand<Self>)* $($(, $p: $t)+)?) -> Self {
+            X(self.0.$name($($x.beside(self).0,)* $($($p),+)?))
         }
     };
 }

@@ -18,7 +18,7 @@ fn shifted_sum<T: Real>(x: &Tensor<T>, over: &Over) -> Result<(Tensor<T>, Tensor
         return Err(ErrorKind::Empty { what: "logarithm of the sum of exponentials", shape: *x.shape() }.into());
     }
     // An infinite maximum is not subtracted: ∞ − ∞ is not 0.
-    let largest = map(&function!(|m| (0.0 * m).eq(m.lit(0.0)).select(m, m.lit(0.0))), [&reduce::max_to(x, &kept)?])?;
+    let largest = map(&function!(|m| (0.0 * m).eq(0.0).select(m, 0.0)), [&reduce::max_to(x, &kept)?])?;
     let sum = reduce::sum_to(&map(&function!(|x, m| (x - m).exp()), [x, &largest])?, &kept)?;
     Ok((largest, sum))
 }

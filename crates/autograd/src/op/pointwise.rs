@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::{Algebra, Entry, Handle, Op, Sink, sample};
 use crate::{
-    elementary::{Derivation, Elementary, Function, Side, derivation, sides, table},
+    elementary::{Derivation, Elementary, Function, Operand, Side, derivation, sides, table},
     error::Error,
     real::Real,
     tensor::{Tensor, kernel::pointwise as kernel},
@@ -111,6 +111,19 @@ macro_rules! fused {
     }};
 }
 
+impl<T: Real> Operand<Self> for Var<'_, T> {
+    fn beside(self, _other: Self) -> Self {
+        self
+    }
+}
+
+impl<'g, T: Real> Operand<Var<'g, T>> for f64 {
+    #[track_caller]
+    fn beside(self, other: Var<'g, T>) -> Var<'g, T> {
+        other.lit(self)
+    }
+}
+
 macro_rules! operations {
     ($( $(#[$doc:meta])* $kind:ident $Name:ident: $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) = $y:ident,
         value: $value:tt, d: [$($d:expr),+], kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
@@ -182,7 +195,7 @@ macro_rules! operations {
     (@method fun $(#[$doc:meta])* $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) [$($on:expr),+]) => {
         $(#[$doc])*
         #[doc = ""]
-        #[doc = "Element by element, with broadcasting. For example, with its derivative:"]
+        #[doc = "Element by element, with broadcasting; operands beside the first may be literals. For example, with its derivative:"]
         #[doc = "```"]
         #[doc = "# use autograd::{Error, Graph};"]
         #[doc = "let g = Graph::<f64>::new();"]
@@ -194,8 +207,8 @@ macro_rules! operations {
         #[doc = "```"]
         #[must_use]
         #[track_caller]
-        pub fn $name(self $(, $x: Self)* $($(, $p: $t)+)?) -> Self {
-            Elementary::$name(self $(, $x)* $($(, $p)+)?)
+        pub fn $name(self $(, $x: impl Operand<Self>)* $($(, $p: $t)+)?) -> Self {
+            Elementary::$name(self $(, $x.beside(self))* $($(, $p)+)?)
         }
     };
     (@comma () ($($p:ident)*)) => { "" };
