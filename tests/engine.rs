@@ -278,7 +278,7 @@ fn literals_stand_where_operands_do() {
     let line = line!() + 1;
     let y = g.variable(tensor![1.0f32, 2.0]).pow(2.0).named("squares");
     assert_eq!(y.location().line(), line);
-    assert_eq!(format!("{y:?}"), "Var #9 \"squares\" pow = Tensor<f32>[2] [1.0000, 4.0000]");
+    assert_eq!(format!("{y:?}"), "Var #12 \"squares\" pow = Tensor<f32>[2] [1.0000, 4.0000]");
 }
 
 #[test]
