@@ -69,3 +69,31 @@ fn errors_of_the_function_are_passed_on() {
     let error = check::gradients(|[x, y]| x + y, [&tensor![1.0, 2.0], &tensor![1.0, 2.0, 3.0]]).unwrap_err();
     assert_eq!(error.op(), Some("add"));
 }
+
+#[test]
+fn rounding_in_a_large_function_accuses_nobody() {
+    for offset in [0.0, 1e3, 1e6, 1e8, 1e10] {
+        let x = Tensor::linspace(-2.0, 2.0, 41).unwrap();
+        let report = check::gradients(|[x]| x.sin().sum() + offset, [&x]).unwrap();
+        let wrong = report.inputs()[0].elements().iter().filter(|e| report.inputs()[0].verdict(e) == check::Verdict::Wrong).count();
+        assert_eq!(wrong, 0, "offset {offset}: {report}");
+    }
+    let (x, w) = (Tensor::linspace(500.0, 1500.0, 20).unwrap(), Tensor::linspace(-1e-4, 1e-4, 20).unwrap());
+    check::gradients(|[x, w]| x.square().sum() + w.sin().sum() * 1e-2, [&x, &w]).unwrap().assert_ok();
+}
+
+#[test]
+fn a_gradient_of_zero_is_accepted() {
+    let x = tensor![0.3, -0.2, 1.1];
+    check::gradients(|[x]| x.softmax(0).sum(), [&x]).unwrap().assert_ok();
+    check::gradients(|[x]| (x - x.mean()).sum(), [&x]).unwrap().assert_ok();
+    check::gradients(|[x, b]| (x + b.sum()).softmax(0), [&x, &tensor![0.5]]).unwrap().assert_ok();
+}
+
+#[test]
+fn a_wrong_gradient_is_found_in_a_function_that_hardly_depends_on_it() {
+    let (x, w) = (Tensor::linspace(500.0, 1500.0, 20).unwrap(), Tensor::linspace(-1e-4, 1e-4, 20).unwrap());
+    let report = check::gradients(|[x, w]| x.square().sum() + w.graph().apply(Wrong(2.0), [w * 0.0 + 1e-2, w]).sum(), [&x, &w]).unwrap();
+    let wrong = report.inputs()[1].elements().iter().filter(|e| report.inputs()[1].verdict(e) == check::Verdict::Wrong).count();
+    assert!(wrong >= 15, "{report}");
+}

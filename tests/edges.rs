@@ -142,6 +142,20 @@ fn slopes_at_kinks_follow_the_conventions() {
 }
 
 #[test]
+fn slopes_that_cancel_below_an_infinite_one_are_the_exception() {
+    let g = Graph::<f64>::new();
+    let (x, a) = (g.variable(0.0), g.variable(0.0));
+    let slope = |y: Var<'_, f64>| y.backward().unwrap().wrt(x).unwrap().item().unwrap();
+    assert_eq!(at(f64::NEG_INFINITY, |x| x.silu()).1, 0.0);
+    // Infinite slopes of two paths that would cancel: added first, or last.
+    let (x1, a1) = (g.variable(1.0), g.variable(1.0));
+    let of = |y: Var<'_, f64>| y.backward().unwrap().wrt(x1).unwrap().item().unwrap();
+    assert!(of((x1 * x1 - 2.0 * x1 * a1 + a1 * a1).sqrt()).is_nan());
+    assert_eq!(of(fused!(|x1, a1| (x1 * x1 - 2.0 * x1 * a1 + a1 * a1).sqrt())(x1, a1)), 0.0);
+    assert_eq!(slope((x * x - x * a).sqrt()), slope(fused!(|x, a| (x * x - x * a).sqrt())(x, a)));
+}
+
+#[test]
 fn ties_of_a_maximum_share_its_gradient() {
     let g = Graph::<f64>::new();
     let x = g.variable(tensor![[2.0, 2.0, 1.0], [0.0, 3.0, 3.0]]);
@@ -214,5 +228,8 @@ fn softmax_is_stable_for_inputs_of_any_size() {
     assert_eq!(x.softmax(0).value().unwrap(), tensor![0.0, 1.0]);
     assert_eq!(x.logsumexp([0], false).item().unwrap(), 0.0);
     assert_eq!(g.variable(tensor![-INF, -INF]).logsumexp([0], false).item().unwrap(), -INF);
-    assert_eq!(g.variable(tensor![INF, 0.0]).logsumexp([0], false).item().unwrap(), INF);
+    let x = g.variable(tensor![INF, 0.0]);
+    assert_eq!(x.logsumexp([0], false).item().unwrap(), INF);
+    assert!(x.softmax(0).value().unwrap().as_slice().iter().all(|p| p.is_nan()));
+    assert!(x.log_softmax(0).value().unwrap().as_slice().iter().all(|p| p.is_nan()));
 }

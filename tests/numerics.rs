@@ -65,6 +65,28 @@ fn sums_of_many_numbers_are_exact_to_rounding() {
 }
 
 #[test]
+fn sums_over_a_leading_axis_are_as_exact() {
+    let x = Tensor::<f64>::full(0.1, [1_000_000, 2]).unwrap();
+    for sum in x.sum_axes([0], false).unwrap().as_slice() {
+        assert!((sum / 1e5 - 1.0).abs() < 1e-12, "{sum}");
+    }
+    assert_eq!(Tensor::<f32>::full(3e38, [4]).unwrap().mean().unwrap().item().unwrap(), 3e38);
+}
+
+#[test]
+fn deep_formulas_are_written_without_recursion() {
+    let deep = function!(|x| {
+        let mut y = x;
+        for _ in 0..20_000 {
+            y = y * x + 1.0;
+        }
+        y
+    });
+    assert!(derivation(&deep).value.ends_with('…') || derivation(&deep).value.contains('…'));
+    assert_eq!(derivation(&function!(|x| x * 1e-7)).value, "1.0000e−7·x");
+}
+
+#[test]
 fn formulas_are_written_for_people() {
     let text = |d: autograd::elementary::Derivation| (d.value, d.slopes.join("; "));
     let of = |a: &str, b: &str| (a.to_string(), b.to_string());
@@ -78,5 +100,7 @@ fn formulas_are_written_for_people() {
 fn tensors_are_written_like_numpy() {
     assert_eq!(tensor![[1.0, -2.5], [3.25, 4.0]].to_string(), "[[ 1.0000, -2.5000],\n [ 3.2500,  4.0000]]");
     assert_eq!(format!("{:.1}", Tensor::scalar(2.0)), "2.0");
+    let tall = Tensor::<f64>::arange(1000).unwrap().reshape([500, 2]).unwrap();
+    assert_eq!(format!("{tall:.0}"), "[[  0,   1],\n [  2,   3],\n [  4,   5],\n …,\n [994, 995],\n [996, 997],\n [998, 999]]");
     assert_eq!(format!("{:.0}", Tensor::<f64>::arange(1000).unwrap()), "[  0,   1,   2, …, 997, 998, 999]");
 }

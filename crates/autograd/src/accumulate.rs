@@ -3,8 +3,9 @@
 use std::panic::Location;
 
 use crate::{
+    backward::Path,
     error::{Error, ErrorKind},
-    graph::{Node, Tape},
+    graph::{Graph, Node, Tape},
     op::{self, Handle, Place, Sink, Value},
     real::Real,
     shape::Shape,
@@ -180,18 +181,53 @@ impl<'g, T: Real> Pending<'g, T> {
 /// Collects the gradients of one node's inputs as variables.
 pub(crate) struct Variables<'a, 'g, T: Real> {
     pub(crate) x: &'a [Var<'g, T>],
-    /// By node, from `lowest` on.
+    /// By place on the path.
     pub(crate) slots: &'a mut [Pending<'g, T>],
-    /// Which of these nodes lie between the root and a wanted variable.
-    pub(crate) depends: &'a [bool],
-    pub(crate) lowest: u32,
+    pub(crate) path: &'a Path,
     pub(crate) op: &'a Handle,
 }
 
-impl<T: Real> Variables<'_, '_, T> {
+impl<'g, T: Real> Variables<'_, 'g, T> {
     fn place(&self, k: usize) -> Option<usize> {
-        let place = self.x.get(k)?.id().checked_sub(self.lowest)? as usize;
-        self.depends[place].then_some(place)
+        self.path.place(self.x.get(k)?.id())
+    }
+
+    /// Makes an error the gradient of every input.
+    pub(crate) fn spoil(&mut self, error: Var<'g, T>) {
+        (0..self.x.len()).for_each(|k| self.add(k, error));
+    }
+
+    /// An error in place of a gradient, blamed on the operation whose rule runs.
+    fn poison(&self, graph: &'g Graph<T>, kind: ErrorKind) -> Var<'g, T> {
+        let at = graph.on_behalf_of.get().unwrap_or(Location::caller());
+        let shapes = || self.x.iter().filter_map(|x| x.shape().ok()).collect();
+        graph.poison(Error::from(kind).in_op(self.op.name(), shapes).at(at))
+    }
+
+    /// The place of input `k`, if its gradient is wanted and `found` is what its shape must be. A mistake becomes the gradient.
+    fn accept(&mut self, k: usize, d: Var<'g, T>, fits: impl FnOnce(&Shape) -> Result<Shape, Error>) -> Option<(usize, Var<'g, T>)> {
+        let graph = d.graph();
+        let Some(x) = self.x.get(k) else {
+            // A gradient for an input that does not exist spoils all that do.
+            let error = self.poison(graph, ErrorKind::GradientInput { input: k, arity: self.x.len() });
+            self.spoil(error);
+            return None;
+        };
+        let place = self.path.place(x.id())?;
+        let (Ok(full), Ok(found)) = (x.shape(), d.shape()) else { return Some((place, d)) };
+        match fits(&full) {
+            Ok(expected) if expected == found => Some((place, d)),
+            Ok(expected) => {
+                let error = self.poison(graph, ErrorKind::GradientShape { input: k, expected, found });
+                self.add(k, error);
+                None
+            }
+            Err(error) => {
+                let error = self.poison(graph, error.kind().clone());
+                self.add(k, error);
+                None
+            }
+        }
     }
 }
 
@@ -201,38 +237,24 @@ impl<'g, T: Real> Sink<T, Var<'g, T>> for Variables<'_, 'g, T> {
     }
 
     fn add(&mut self, k: usize, d: Var<'g, T>) {
-        let graph = d.graph();
-        let Some(place) = self.place(k) else {
-            if k >= self.x.len() && !self.x.is_empty() {
-                // A gradient for an input that does not exist spoils all that do.
-                let error = Error::from(ErrorKind::GradientInput { input: k, arity: self.x.len() }).in_op(self.op.name(), Vec::new);
-                let at = graph.on_behalf_of.get().unwrap_or(Location::caller());
-                for k in 0..self.x.len() {
-                    self.add(k, graph.poison(error.clone().at(at)));
-                }
-            }
-            return;
-        };
-        let d = match (self.x[k].shape(), d.shape()) {
-            (Ok(expected), Ok(found)) if expected != found => {
-                let error = Error::from(ErrorKind::GradientShape { input: k, expected, found });
-                let at = graph.on_behalf_of.get().unwrap_or(Location::caller());
-                graph.poison(error.in_op(self.op.name(), || self.x.iter().filter_map(|x| x.shape().ok()).collect()).at(at))
-            }
-            _ => d,
-        };
-        let slot = &mut self.slots[place].sum;
-        *slot = Some(slot.map_or(d, |sum| sum + d));
+        if let Some((place, d)) = self.accept(k, d, |full| Ok(*full)) {
+            let slot = &mut self.slots[place].sum;
+            *slot = Some(slot.map_or(d, |sum| sum + d));
+        }
     }
 
     fn add_at(&mut self, k: usize, place: &Place, d: Var<'g, T>) {
-        if let Some(slot) = self.place(k) {
-            self.slots[slot].parts.push((place.clone(), d));
+        if let Some((slot, d)) = self.accept(k, d, |full| place.shape(full)) {
+            if d.shape().is_ok() {
+                self.slots[slot].parts.push((place.clone(), d));
+            } else {
+                self.add(k, d);
+            }
         }
     }
 
     fn add_matmul(&mut self, k: usize, a: &Var<'g, T>, transpose_a: bool, b: &Var<'g, T>, transpose_b: bool) {
-        if self.needs(k) {
+        if self.needs(k) || k >= self.x.len() {
             self.add(k, a.matmul_as(*b, transpose_a, transpose_b));
         }
     }

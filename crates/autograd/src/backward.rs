@@ -2,11 +2,11 @@
 //!
 //! It knows no operation by name. Each node's rule is asked once, after all its consumers, and adds to the gradients of its inputs.
 
-use std::{panic::Location, sync::Arc};
+use std::{collections::BinaryHeap, panic::Location, sync::Arc};
 
 use crate::{
     accumulate::{Pending, Slot, Tensors, Variables},
-    error::{BACKWARD_HINT, Error, ErrorKind},
+    error::{Error, ErrorKind, SCALAR_HINT},
     graph::{Graph, Kind, LeafId, Tape},
     op::{Erased, Few, Value},
     real::Real,
@@ -56,7 +56,8 @@ impl<T: Real> Gradients<T> {
         self.of_node(self.bound[place].1)
     }
 
-    fn of_node(&self, id: u32) -> Option<&Tensor<T>> {
+    /// The gradient by a node.
+    pub(crate) fn of_node(&self, id: u32) -> Option<&Tensor<T>> {
         let place = self.nodes.binary_search_by_key(&id, |(id, _)| *id).ok()?;
         Some(&self.nodes[place].1)
     }
@@ -126,7 +127,7 @@ fn seed<T: Real>(root: &Tensor<T>, cotangent: Option<&Tensor<T>>) -> Result<Tens
         Some(cotangent) if *cotangent.shape() == shape => Ok(cotangent.clone()),
         Some(cotangent) => Err(ErrorKind::Mismatch { expected: shape, found: *cotangent.shape(), except: None }.into()),
         None if shape.len() == 1 => Ok(Tensor::one(shape.rank(), T::ONE)),
-        None => Err(ErrorKind::NotScalar { shape, hint: BACKWARD_HINT }.into()),
+        None => Err(ErrorKind::NotScalar { shape, hint: SCALAR_HINT }.into()),
     }
 }
 
@@ -142,42 +143,25 @@ pub(crate) fn grad<'g, T: Real>(
         let native = wrt.iter().chain([&root]).find(|x| std::ptr::eq(x.graph(), graph));
         return reject(other_graph(*native.unwrap_or(stranger), *stranger));
     }
-    let one = match root.value().and_then(|value| seed(&value, None)) {
+    let one = match root.value().and_then(|value| seed(&value, None).map_err(|e| e.in_op("grad", || vec![*value.shape()]))) {
         Ok(one) => one,
         Err(error) => return reject(error),
     };
 
-    // Only what lies between the root and the wanted variables takes part.
-    let lowest = wrt.iter().fold(root.id(), |lowest, x| if x.id() < lowest { x.id() } else { lowest });
-    let mut wanted = vec![false; (root.id() - lowest) as usize + 1];
-    for x in wrt.iter().filter(|x| x.id() <= root.id()) {
-        wanted[(x.id() - lowest) as usize] = true;
-    }
-    let mut depends = wanted.clone();
-    {
-        let tape = graph.tape.borrow();
-        for id in lowest..=root.id() {
-            let through = tape.inputs(id).iter().any(|&x| x >= lowest && depends[(x - lowest) as usize]);
-            let depends = &mut depends[(id - lowest) as usize];
-            *depends = tape.node(id).needs_gradient && (*depends || through);
-        }
-    }
-
+    let path = Path::between(graph, root, wrt);
     let mut slots: Vec<Pending<'g, T>> = Vec::new();
-    slots.resize_with(depends.len(), Pending::default);
+    slots.resize_with(path.nodes.len(), Pending::default);
     let mut found: Vec<Option<Var<'g, T>>> = vec![None; wrt.len()];
-    slots[(root.id() - lowest) as usize] = Pending::start(graph.leaf(one, false, at));
+    if let Some(place) = path.place(root.id()) {
+        slots[place] = Pending::start(graph.leaf(one, false, at));
+    }
     let outer = graph.on_behalf_of.get();
     let _restored = OnBehalf { graph, outer };
-    for id in (lowest..=root.id()).rev() {
-        let place = (id - lowest) as usize;
-        if !depends[place] {
-            continue;
-        }
+    for (place, &id) in path.nodes.iter().enumerate() {
         let node = Var::new(graph, id);
         graph.on_behalf_of.set(Some(outer.unwrap_or(node.location())));
         let Some(g) = slots[place].finish(node) else { continue };
-        if wanted[place] {
+        if path.is_wanted[place] {
             for (found, _) in found.iter_mut().zip(wrt).filter(|(_, x)| x.id() == id) {
                 *found = Some(g);
             }
@@ -185,12 +169,57 @@ pub(crate) fn grad<'g, T: Real>(
         let Some(handle) = node.op() else { continue };
         let inputs: Few<u32> = graph.tape.borrow().inputs(id).into();
         let x: Few<Var<'g, T>> = inputs.iter().map(|&x| Var::new(graph, x)).collect();
+        let mut sink = Variables { x: &x, slots: &mut slots, path: &path, op: &handle };
+        if g.shape().is_err() {
+            // No rule sees an error: it is the gradient of everything further back.
+            sink.spoil(g);
+            continue;
+        }
         let operands: Few<&Var<'g, T>> = x.iter().collect();
-        let mut sink = Variables { x: &x, slots: &mut slots, depends: &depends, lowest, op: &handle };
         T::typed(handle.op()).vjp_recorded(&operands, &node, &g, &mut sink);
     }
 
     wrt.iter().zip(found).map(|(x, found)| found.unwrap_or_else(|| zero_gradient(*x, at))).collect()
+}
+
+/// The nodes that lie between a root and some wanted variables: the only ones that count, however long the tape is.
+pub(crate) struct Path {
+    /// Descending.
+    nodes: Vec<u32>,
+    is_wanted: Vec<bool>,
+}
+
+impl Path {
+    fn between<T: Real>(graph: &Graph<T>, root: Var<'_, T>, wrt: &[Var<'_, T>]) -> Path {
+        let tape = graph.tape.borrow();
+        let mut wanted: Vec<u32> = wrt.iter().map(|x| x.id()).collect();
+        wanted.sort_unstable();
+        let lowest = wanted.first().copied().unwrap_or(root.id());
+        // A heap gives the ancestors of the root in descending order, which is the order of the backward sweep.
+        let (mut open, mut ancestors) = (BinaryHeap::from([root.id()]), Vec::new());
+        while let Some(id) = open.pop() {
+            if ancestors.last() != Some(&id) && tape.node(id).needs_gradient {
+                ancestors.push(id);
+                open.extend(tape.inputs(id).iter().filter(|&&x| x >= lowest));
+            }
+        }
+        // In ascending order, a node is on the way if it is wanted or one of its inputs is on the way.
+        let mut nodes: Vec<u32> = Vec::new();
+        for &id in ancestors.iter().rev() {
+            let through = tape.inputs(id).iter().any(|x| nodes.binary_search(x).is_ok());
+            if through || wanted.binary_search(&id).is_ok() {
+                nodes.push(id);
+            }
+        }
+        nodes.reverse();
+        let is_wanted = nodes.iter().map(|id| wanted.binary_search(id).is_ok()).collect();
+        Path { nodes, is_wanted }
+    }
+
+    /// Where a node stands on the path.
+    pub(crate) fn place(&self, id: u32) -> Option<usize> {
+        self.nodes.binary_search_by(|node| id.cmp(node)).ok()
+    }
 }
 
 /// Nodes of a gradient belong to the line of the operation they differentiate; this ends when the gradient is recorded, or panics.

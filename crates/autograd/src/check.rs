@@ -2,11 +2,11 @@
 //!
 //! The derivative of f along one element is estimated from f alone, by a central difference of fourth order,
 //! (8·(f(x+h) − f(x−h)) − (f(x+2h) − f(x−2h))) / 12h, whose step is scaled to the element and to its tensor. The difference to the estimate
-//! of second order from the same values bounds the error of the estimate, and is part of the verdict: a finite difference that is itself
-//! uncertain accuses nobody. A step that leaves the domain, or that crosses a kink such as that of relu, is shortened; at a kink itself there
+//! of second order from the same values bounds its truncation, the rounding of every result on the way its rounding, and both are part of the
+//! verdict: a finite difference that is itself uncertain accuses nobody. A step that leaves the domain, or that crosses a kink such as that of relu, is shortened; at a kink itself there
 //! is nothing to compare with.
 
-use std::fmt;
+use std::{fmt, panic::Location};
 
 use crate::{
     elementary::Side,
@@ -37,6 +37,7 @@ const UNCERTAIN: f64 = 1e-3;
 ///
 /// # Errors
 /// What went wrong in the function, at the given point.
+#[track_caller]
 pub fn gradients<F, const N: usize>(f: F, x: [&Tensor<f64>; N]) -> Result<Report, Error>
 where
     F: for<'g> Fn([Var<'g, f64>; N]) -> Var<'g, f64> + Sync,
@@ -48,18 +49,23 @@ where
 ///
 /// # Errors
 /// What went wrong in the function, at the given point.
+#[track_caller]
 pub fn slices<F>(f: F, x: &[&Tensor<f64>]) -> Result<Report, Error>
 where
     F: for<'a, 'g> Fn(&'a [Var<'g, f64>]) -> Var<'g, f64> + Sync,
 {
+    let at = Location::caller();
     if x.is_empty() {
-        return Err(Error::from(ErrorKind::NoInputs).in_op("check", Vec::new));
+        return Err(Error::from(ErrorKind::NoInputs).in_op("check", Vec::new).at(at));
     }
     let g = Graph::new();
     let leaves: Vec<_> = x.iter().map(|x| g.variable(*x)).collect();
     let y = f(&leaves);
     let weights = weights(&y.value()?)?;
+    g.retain_all();
     let gradients = y.backward_with(&weights)?;
+    // Every result on the way is rounded; backpropagation itself says how much of that reaches the end.
+    let rounding = ROUNDINGS * f64::EPSILON * g.condition(&gradients);
     let here = sides(&g);
 
     let mut inputs = Vec::new();
@@ -79,21 +85,23 @@ where
             let y = f(&leaves).value()?;
             if y.shape() != weights.shape() {
                 let why = format!("the function gave shape {} at one point and {} at another", weights.shape(), y.shape());
-                return Err(ErrorKind::Check { why }.into());
+                return Err(Error::from(ErrorKind::Check { why }).in_op("check", Vec::new).at(at));
             }
             let value = y.as_slice().iter().zip(weights.as_slice()).map(|(y, w)| y * w).sum();
             Ok(Point { value, sides: sides(&g) })
         };
         let mut elements = Vec::new();
         for (i, (&value, &autodiff)) in x[k].as_slice().iter().zip(autodiff.as_slice()).enumerate() {
-            let (difference, uncertainty, kink) = difference(value, scale, &here, |v| evaluate(i, v))?;
-            elements.push(Element { autodiff, difference, uncertainty, kink });
+            let estimate = difference(value, scale, autodiff, rounding, &here, |v| evaluate(i, v))?;
+            elements.push(estimate);
         }
         inputs.push(Input::new(k, *x[k].shape(), elements));
     }
     Ok(Report { inputs })
 }
 
+/// How many units in the last place are allowed for in each result on the way.
+const ROUNDINGS: f64 = 4.0;
 /// The golden ratio less one: its multiples fill the unit interval evenly.
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
@@ -125,30 +133,66 @@ fn crossed(here: &[Side], there: &[Side]) -> Option<&'static str> {
     here.iter().zip(there).find(|(a, b)| a.side != b.side).map(|(a, _)| a.function)
 }
 
-/// The estimate of a derivative, the bound of its error, and the kink that could not be avoided.
+/// The estimate of a derivative, from the step that gives the smallest uncertainty.
 fn difference(
     x: f64,
     scale: f64,
+    autodiff: f64,
+    rounding: f64,
     here: &[Side],
     f: impl Fn(f64) -> Result<Point, Error>,
-) -> Result<(f64, f64, Option<&'static str>), Error> {
+) -> Result<Element, Error> {
     // Truncation, of order h⁴, and rounding, of order ε/h, are alike at the fifth root of ε.
     let size = if scale > 0.0 { x.abs().max(0.1 * scale) } else { 1.0 };
-    let mut h = f64::EPSILON.powf(0.2) * size;
-    let mut kink = None;
+    let usual = f64::EPSILON.powf(0.2) * size;
+    let mut element = Element { autodiff, difference: f64::NAN, uncertainty: f64::INFINITY, rounding: 0.0, floor: 0.0, kink: None };
+    // Shorter steps, until one stays in the domain and on one side of every kink.
+    let mut h = usual;
     for _ in 0..8 {
-        // The steps that were really made, after rounding.
-        let at = |steps: f64| x + steps * h;
-        let [a, b, c, d] = [f(at(-2.0))?, f(at(-1.0))?, f(at(1.0))?, f(at(2.0))?];
-        kink = [&a, &b, &c, &d].into_iter().find_map(|point| crossed(here, &point.sides));
-        let (near, far) = ((c.value - b.value) / (at(1.0) - at(-1.0)), (d.value - a.value) / (at(2.0) - at(-2.0)));
-        let fourth = (4.0 * near - far) / 3.0;
-        if fourth.is_finite() && kink.is_none() {
-            return Ok((fourth, (fourth - near).abs(), None));
+        element = estimate(x, h, autodiff, rounding, here, &f)?;
+        if element.difference.is_finite() {
+            break;
         }
         h /= 8.0;
     }
-    Ok((f64::NAN, f64::INFINITY, kink))
+    // Longer ones, where rounding is what makes the estimate uncertain: a large function that hardly depends on this element.
+    for _ in 0..8 {
+        element.floor = rounding / size;
+        let agrees = (element.difference - autodiff).abs() <= TOLERANCE * autodiff.abs();
+        if agrees || element.is_zero() || element.rounding < 0.5 * element.uncertainty {
+            break;
+        }
+        h *= 8.0;
+        let longer = estimate(x, h, autodiff, rounding, here, &f)?;
+        if longer.uncertainty >= element.uncertainty {
+            break;
+        }
+        element = longer;
+    }
+    element.floor = rounding / size;
+    Ok(element)
+}
+
+/// The estimate of a derivative with one step.
+fn estimate(
+    x: f64,
+    h: f64,
+    autodiff: f64,
+    rounding: f64,
+    here: &[Side],
+    f: impl Fn(f64) -> Result<Point, Error>,
+) -> Result<Element, Error> {
+    // The steps that were really made, after rounding.
+    let at = |steps: f64| x + steps * h;
+    let points = [f(at(-2.0))?, f(at(-1.0))?, f(at(1.0))?, f(at(2.0))?];
+    if let Some(kink) = points.iter().find_map(|point| crossed(here, &point.sides)) {
+        return Ok(Element { autodiff, difference: f64::NAN, uncertainty: f64::INFINITY, rounding: 0.0, floor: 0.0, kink: Some(kink) });
+    }
+    let [a, b, c, d] = points.each_ref().map(|point| point.value);
+    let (near, far) = ((c - b) / (at(1.0) - at(-1.0)), (d - a) / (at(2.0) - at(-2.0)));
+    let difference = (4.0 * near - far) / 3.0;
+    let rounding = rounding / h;
+    Ok(Element { autodiff, difference, uncertainty: (difference - near).abs() + rounding, rounding, floor: 0.0, kink: None })
 }
 
 /// What [`gradients`] found. Its text form says for every input how well the two agree, and where they agree least.
@@ -174,8 +218,12 @@ pub struct Element {
     pub autodiff: f64,
     /// By finite differences.
     pub difference: f64,
-    /// The largest error that the finite difference is expected to have.
+    /// The largest error that the finite difference is expected to have, from truncation and from rounding.
     pub uncertainty: f64,
+    /// The part of it that comes from rounding.
+    pub rounding: f64,
+    /// Derivatives below this are as good as 0: a change of the element by its own size would drown in the rounding of the function.
+    pub floor: f64,
     /// The function at whose kink the point lies, so that there is no difference to compare with.
     pub kink: Option<&'static str>,
 }
@@ -191,6 +239,13 @@ pub enum Verdict {
     Inconclusive,
 }
 
+impl Element {
+    /// Whether the derivative is 0 as far as rounding lets anybody see.
+    fn is_zero(&self) -> bool {
+        self.autodiff.abs() <= self.floor && self.difference.abs() <= self.floor
+    }
+}
+
 impl Input {
     fn new(k: usize, shape: Shape, elements: Vec<Element>) -> Input {
         let size = |v: f64| if v.is_finite() { v.abs() } else { 0.0 };
@@ -203,7 +258,7 @@ impl Input {
     pub fn verdict(&self, element: &Element) -> Verdict {
         let largest = self.largest;
         let deviation = (element.autodiff - element.difference).abs();
-        if deviation <= TOLERANCE * largest {
+        if deviation <= TOLERANCE * largest || element.is_zero() {
             Verdict::Ok
         } else if element.difference.is_nan() || element.uncertainty > UNCERTAIN * largest {
             Verdict::Inconclusive
@@ -294,7 +349,7 @@ impl fmt::Display for Report {
                     write!(f, ", {} {word}", input.count(verdict))?;
                 }
             }
-            write!(f, "; largest deviation {:.1e} of the largest element {:.3e}", input.deviation(), input.largest)?;
+            write!(f, "; deviation at most {:.1e}, relative to the largest element {:.1e}", input.deviation(), input.largest)?;
             if let (Some((at, e)), false) = (input.worst(), ok == all) {
                 let position: Vec<_> = shape.strides().iter().zip(shape.iter()).map(|(s, n)| at / s % n).collect();
                 write!(f, "\n    worst at {position:?}: autodiff {:.9e}, ", e.autodiff)?;

@@ -41,10 +41,10 @@ pub trait Function<const N: usize>: Debug + Copy + Send + Sync + 'static {
     /// y = f(x₀, …).
     fn value<S: Elementary>(&self, x: [X<S>; N]) -> X<S>;
 
-    /// ∂y/∂x₀, …, in terms of the operands and the already computed value.
+    /// ∂y/∂x₀, …, in terms of the operands and the already computed value; a slope that is not needed may be given as 0.
     #[inline(always)]
-    fn slopes<S: Elementary>(&self, x: [X<S>; N], _y: X<S>) -> [Slope<S>; N] {
-        self.value(Dual::seeded(x)).0.d
+    fn slopes<S: Elementary>(&self, x: [X<S>; N], _y: X<S>, needs: [bool; N]) -> [Slope<S>; N] {
+        self.value(Dual::seeded(x, needs)).0.d
     }
 
     /// Gives `see` every quantity whose sign decides which branch of the function is taken.

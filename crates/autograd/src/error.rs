@@ -17,6 +17,8 @@ struct Inner {
     kind: ErrorKind,
     op: Option<&'static str>,
     shapes: Vec<Shape>,
+    /// The operation inside that one which failed, if it is made of others.
+    inside: Option<(&'static str, Vec<Shape>)>,
     at: Option<&'static Location<'static>>,
 }
 
@@ -224,7 +226,7 @@ pub enum ErrorKind {
 }
 
 /// What can be done about a root that is no scalar.
-pub(crate) const BACKWARD_HINT: &str = "sum() it, or call backward_with(&cotangent)";
+pub(crate) const SCALAR_HINT: &str = "sum() it, times a cotangent if not all elements count alike";
 
 fn broadcast_message(left: &Shape, right: &Shape) -> String {
     let rank = left.rank().max(right.rank());
@@ -294,6 +296,18 @@ impl Error {
         self
     }
 
+    /// Puts the blame on an operation whose forward rule met this error, perhaps in another operation that it is made of.
+    #[must_use]
+    pub(crate) fn met_by(mut self, op: &'static str, shapes: Vec<Shape>, at: Option<&'static Location<'static>>) -> Error {
+        let inner = Arc::make_mut(&mut self.0);
+        if let Some(before) = inner.op.replace(op) {
+            inner.inside.get_or_insert((before, std::mem::take(&mut inner.shapes)));
+        }
+        inner.shapes = shapes;
+        inner.at = at.or(inner.at);
+        self
+    }
+
     /// Adds the line of source, unless one is known.
     #[must_use]
     pub(crate) fn at(mut self, at: &'static Location<'static>) -> Error {
@@ -306,16 +320,22 @@ impl Error {
 
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Error {
-        Error(Arc::new(Inner { kind, op: None, shapes: Vec::new(), at: None }))
+        Error(Arc::new(Inner { kind, op: None, shapes: Vec::new(), inside: None, at: None }))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, op, shapes, at } = &*self.0;
-        if let Some(op) = op {
+        let Inner { kind, op, shapes, inside, at } = &*self.0;
+        let mut write_op = |op: &str, shapes: &[Shape]| {
             let shapes: Vec<_> = shapes.iter().map(ToString::to_string).collect();
-            write!(f, "{op}({}): ", shapes.join(", "))?;
+            write!(f, "{op}({}): ", shapes.join(", "))
+        };
+        if let Some(op) = op {
+            write_op(op, shapes)?;
+        }
+        if let Some((op, shapes)) = inside {
+            write_op(&format!("in {op}"), shapes)?;
         }
         write!(f, "{kind}")?;
         if let Some(at) = at {

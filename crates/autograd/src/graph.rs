@@ -12,6 +12,7 @@ use std::{
 };
 
 use crate::{
+    backward::Gradients,
     elementary::Side,
     error::{Error, ErrorKind},
     op::{self, Few, Handle, Op, Value, Variadic},
@@ -342,6 +343,21 @@ impl<T: Real> Graph<T> {
 }
 
 impl Graph<f64> {
+    /// Keeps the gradients of all nodes from here on.
+    pub(crate) fn retain_all(&self) {
+        self.tape.borrow_mut().nodes.iter_mut().for_each(|node| node.retained = true);
+    }
+
+    /// Σ |v·∂y/∂v| over all elements v of all results on the way to y: by how much y changes if each is off by one relative unit.
+    pub(crate) fn condition(&self, gradients: &Gradients<f64>) -> f64 {
+        let tape = self.tape.borrow();
+        let sizes = tape.nodes.iter().zip(0..).filter(|(node, _)| matches!(node.kind, Kind::Op(_))).filter_map(|(node, id)| {
+            let (value, gradient) = (node.value.tensor().ok()?, gradients.of_node(id)?);
+            Some(value.as_slice().iter().zip(gradient.as_slice()).map(|(v, d)| (v * d).abs()).filter(|size| size.is_finite()).sum::<f64>())
+        });
+        sizes.sum()
+    }
+
     /// Gives `see` the side of every kink that was taken.
     pub(crate) fn sides(&self, see: &mut dyn FnMut(Side)) {
         let tape = self.tape.borrow();

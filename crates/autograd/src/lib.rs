@@ -77,9 +77,11 @@
 //! | ties | `amax` shares the gradient equally among the ties; elementwise `max` and `min` give ½ each |
 //! | edges | √′(0) = +∞; pow(x, 0) has slope 0 in x; 0ʸ has slope 0 in y ≥ 0; a negative base with a fractional exponent is NaN |
 //! | chain rule | a product of slopes is 0 if a factor is 0: a side that `select`, `relu` or `clamp` did not take gives nothing, were its slope infinite or NaN |
-//! | NaN | goes through every operation, `max` and `relu` too; comparisons with it are 0 |
+//! | NaN | the value of every operation on NaN is NaN, `max` and `relu` too; comparisons with it are false: 0, and 1 for `ne`; slopes at NaN follow from them |
+//! | fused formulas | agree with the plain ones in NaN and ∞, except where slopes that cancel meet an infinite one: in `(x·x − x·a).sqrt()` at x = a = 0, say, the fused form adds the slopes first and the plain one last |
 //! | nothing | the sum of no elements is 0; their mean and maximum are errors |
-//! | order of summation | fixed, in blocks of double precision; the same bits for any number of threads |
+//! | softmax | of an infinite input is NaN; the logarithm of a sum of exponentials is that infinity |
+//! | order of summation | fixed, in double precision and in blocks; the same bits for any number of threads |
 //!
 //! # Features
 //!

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    ops::{Add, Div, Mul, Neg, Sub},
+    ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign},
     panic::Location,
     sync::Arc,
 };
@@ -164,7 +164,7 @@ impl<'g, T: Real> Var<'g, T> {
 }
 
 macro_rules! operators {
-    ($($Trait:ident $name:ident $with_literal:ident |$x:ident, $c:ident| $literal_first:expr;)*) => { $(
+    ($($Trait:ident $Assign:ident $assign:ident $name:ident $with_literal:ident |$x:ident, $c:ident| $literal_first:expr;)*) => { $(
         impl<T: Real> $Trait for Var<'_, T> {
             type Output = Self;
             #[inline]
@@ -181,6 +181,14 @@ macro_rules! operators {
                 self.$with_literal(c)
             }
         }
+        /// The variable stands for the result from here on; what it stood for is not changed.
+        impl<T: Real> $Assign for Var<'_, T> {
+            #[inline]
+            #[track_caller]
+            fn $assign(&mut self, other: Self) {
+                *self = Elementary::$name(*self, other);
+            }
+        }
         impl<'g, T: Real> $Trait<Var<'g, T>> for f64 {
             type Output = Var<'g, T>;
             #[inline]
@@ -193,10 +201,10 @@ macro_rules! operators {
     )* };
 }
 operators! {
-    Add add add_lit |x, c| x.add_lit(c);
-    Sub sub sub_lit |x, c| x.rsub_lit(c);
-    Mul mul mul_lit |x, c| x.mul_lit(c);
-    Div div div_lit |x, c| x.rdiv_lit(c);
+    Add AddAssign add_assign add add_lit |x, c| x.add_lit(c);
+    Sub SubAssign sub_assign sub sub_lit |x, c| x.rsub_lit(c);
+    Mul MulAssign mul_assign mul mul_lit |x, c| x.mul_lit(c);
+    Div DivAssign div_assign div div_lit |x, c| x.rdiv_lit(c);
 }
 
 impl<T: Real> Neg for Var<'_, T> {

@@ -120,7 +120,7 @@ fn over_paths<S: Elementary, const K: usize>(slopes: [Slope<S>; K], d: [Slope<S>
 ///
 /// ```
 /// use autograd::elementary::{Dual, Lane, Slope, X};
-/// let [x, y] = Dual::seeded([X(Lane::<f64, false>(3.0)), X(Lane(5.0))]);
+/// let [x, y] = Dual::seeded([X(Lane::<f64, false>(3.0)), X(Lane(5.0))], [true, true]);
 /// let z = (x * y + 2.0 * x).0;
 /// assert_eq!(z.v.0, 21.0);
 /// assert!(matches!(z.d, [Slope::Of(Lane(7.0)), Slope::Of(Lane(3.0))]));
@@ -134,13 +134,24 @@ pub struct Dual<S, const N: usize> {
 }
 
 impl<S: Elementary, const N: usize> Dual<S, N> {
-    /// The variables themselves: each has derivative 1 by itself and 0 by the others.
+    /// The variables themselves: each has derivative 1 by itself and 0 by the others. One that is not needed counts as a constant.
     #[inline(always)]
     #[must_use]
-    pub fn seeded(x: [X<S>; N]) -> [X<Self>; N] {
+    pub fn seeded(x: [X<S>; N], needs: [bool; N]) -> [X<Self>; N] {
         const { assert!(N >= 1, "a function has at least one operand") };
-        let unit = |i| unrolled(Const(0.0), |j| Const(if i == j { 1.0 } else { 0.0 }));
+        let unit = |i| unrolled(Const(0.0), |j| Const(if i == j && needs[i] { 1.0 } else { 0.0 }));
         unrolled(X(Dual { v: x[0].0, d: unit(0) }), |i| X(Dual { v: x[i].0, d: unit(i) }))
+    }
+
+    /// Whether any derivative is not a zero that stands in the rules.
+    #[inline(always)]
+    fn varies(&self) -> bool {
+        let is_zero = unrolled::<bool, N>(true, |i| matches!(self.d[i], Const(0.0)));
+        let mut all = true;
+        for zero in is_zero {
+            all &= zero;
+        }
+        !all
     }
 }
 
@@ -158,7 +169,8 @@ macro_rules! duals {
                 #[track_caller]
                 fn $name(self $(, $x: Self)* $($(, $p: $t)+)?) -> Self {
                     let $y = self.v.$name($($x.v,)* $($($p),+)?);
-                    let slopes = table::$Name { $($($p),+)? }.slopes([X(self.v) $(, X($x.v))*], X($y));
+                    let needs = [self.varies() $(, $x.varies())*];
+                    let slopes = table::$Name { $($($p),+)? }.slopes([X(self.v) $(, X($x.v))*], X($y), needs);
                     Dual { v: $y, d: unrolled(Const(0.0), |i| over_paths(slopes, [self.d[i] $(, $x.d[i])*])) }
                 }
             )*

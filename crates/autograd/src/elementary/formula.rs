@@ -52,7 +52,7 @@ impl Formula<'_> {
     /// The text.
     #[must_use]
     pub fn text(self) -> String {
-        write(&self.scratch.0.borrow(), self.id).0
+        write(&self.scratch.0.borrow(), self.id)
     }
 
     fn call(self, function: &'static str, others: &[Self], parameters: Vec<String>) -> Self {
@@ -70,20 +70,67 @@ impl Formula<'_> {
 
 fn number(c: f64) -> String {
     let short = format!("{c}");
-    let text = if short.len() > 8 { format!("{c:.4}") } else { short };
+    let text = if short.len() <= 8 {
+        short
+    } else if (1e-3..1e5).contains(&c.abs()) {
+        format!("{c:.4}")
+    } else {
+        format!("{c:.4e}")
+    };
     text.replace('-', "−")
 }
 
-fn write(parts: &[Part], id: usize) -> (String, Binding) {
+/// Longer texts help nobody, and are cut.
+const LONGEST: usize = 2000;
+
+/// A part as text, and how tightly it binds.
+type Written = (String, Binding);
+
+/// The text of a part. Operands stand before what is made of them, so this is a loop, however deep the formula is.
+fn write(parts: &[Part], id: usize) -> String {
+    let operands = |part: &Part| match part {
+        Part::Call { operands, .. } => operands.clone(),
+        Part::Name(_) | Part::Number(_) => Vec::new(),
+    };
+    let mut uses = vec![0; id + 1];
+    uses[id] = 1;
+    for at in (0..=id).rev() {
+        if uses[at] > 0 {
+            for x in operands(&parts[at]) {
+                uses[x] += 1;
+            }
+        }
+    }
+    let mut texts: Vec<Option<Written>> = vec![None; id + 1];
+    for at in 0..=id {
+        if uses[at] > 0 {
+            let (mut text, mut binding) = write_part(parts, &texts, at);
+            if text.chars().count() > LONGEST {
+                (text, binding) = (text.chars().take(LONGEST / 2).chain(" …".chars()).collect(), Binding::Atom);
+            }
+            texts[at] = Some((text, binding));
+            for x in operands(&parts[at]) {
+                uses[x] -= 1;
+                if uses[x] == 0 {
+                    texts[x] = None;
+                }
+            }
+        }
+    }
+    texts[id].take().map(|(text, _)| text).unwrap_or_default()
+}
+
+fn write_part(parts: &[Part], texts: &[Option<Written>], id: usize) -> Written {
     use Binding::{Atom, Comparison, Power, Product, Sign, Sum};
     let (function, operands, parameters) = match &parts[id] {
         Part::Name(name) => return ((*name).to_string(), Atom),
         Part::Number(c) => return (number(*c), if *c < 0.0 { Sign } else { Atom }),
         Part::Call { function, operands, parameters } => (*function, operands, parameters),
     };
+    let written = |k: usize| texts[operands[k]].as_ref().map_or(("…", Atom), |(text, binding)| (text.as_str(), *binding));
     let at = |k: usize, least: Binding| {
-        let (text, binding) = write(parts, operands[k]);
-        if binding < least { format!("({text})") } else { text }
+        let (text, binding) = written(k);
+        if binding < least { format!("({text})") } else { text.to_owned() }
     };
     let is = |k: usize, c: f64| matches!(&parts[operands[k]], Part::Number(d) if *d == c);
     let parameter = |k: usize| {
@@ -94,9 +141,9 @@ fn write(parts: &[Part], id: usize) -> (String, Binding) {
         "neg" => (format!("−{}", at(0, Product)), Sign),
         "add" => (format!("{} + {}", at(0, Sum), at(1, Product)), Sum),
         "sub" => (format!("{} − {}", at(0, Sum), at(1, Product)), Sum),
-        "mul" | "masked_mul" if is(0, 1.0) => (at(1, Comparison), write(parts, operands[1]).1),
-        "mul" | "masked_mul" if is(1, 1.0) => (at(0, Comparison), write(parts, operands[0]).1),
-        "mul" | "masked_mul" if text_equal(parts, operands[0], operands[1]) => (format!("{}²", at(0, Atom)), Power),
+        "mul" | "masked_mul" if is(0, 1.0) => (at(1, Comparison), written(1).1),
+        "mul" | "masked_mul" if is(1, 1.0) => (at(0, Comparison), written(0).1),
+        "mul" | "masked_mul" if written(0).0 == written(1).0 && !written(0).0.contains('…') => (format!("{}²", at(0, Atom)), Power),
         "mul" | "masked_mul" => (format!("{}·{}", at(0, Product), at(1, Product)), Product),
         "div" => (format!("{}/{}", at(0, Product), at(1, Power)), Product),
         "add_lit" => (format!("{} + {}", at(0, Sum), parameter(0)), Sum),
@@ -132,10 +179,6 @@ fn write(parts: &[Part], id: usize) -> (String, Binding) {
     }
 }
 
-fn text_equal(parts: &[Part], a: usize, b: usize) -> bool {
-    a == b || write(parts, a).0 == write(parts, b).0
-}
-
 /// A pointwise function and its derivatives as text, read from the same rule that computes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Derivation {
@@ -157,7 +200,7 @@ pub struct Derivation {
 pub fn derivation<F: Function<N>, const N: usize>(function: &F) -> Derivation {
     let scratch = Scratch::default();
     let x = F::OPERANDS.map(|name| X(scratch.name(name)));
-    let slopes = function.slopes(x, X(scratch.name("y")));
+    let slopes = function.slopes(x, X(scratch.name("y")), [true; N]);
     Derivation {
         operands: F::OPERANDS.to_vec(),
         value: function.value(x).0.text(),

@@ -258,7 +258,8 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn leaky_relu<const FMA: bool>(self, slope: f64) -> Self {
-                if self > 0.0 { self } else { self * slope as $t }
+                let negative = Numeric::masked_mul::<FMA>(self, slope as $t);
+                if self > 0.0 { self } else { negative }
             }
             #[inline(always)]
             fn elu<const FMA: bool>(self, alpha: f64) -> Self {

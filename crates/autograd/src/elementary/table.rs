@@ -108,8 +108,8 @@ macro_rules! table {
                 d: [0.5 * (-FRAC_1_SQRT_2 * x).erfc() + x.masked_mul(NORMAL_HEIGHT * (-0.5 * (x * x)).exp())], kinks: [], on: [(-2.0, 2.0)];
             /// x·sigmoid(x), also called swish (Elfwing et al. 2018).
             fun Silu: silu(x) = y, value: (x.masked_mul(x.sigmoid())),
-                d: [x.sigmoid() * (1.0 + x.masked_mul((-x).sigmoid()))], kinks: [], on: [(-3.0, 3.0)];
-            /// x held between `low` and `high`. The slope is 1 on the closed interval.
+                d: [x.sigmoid().masked_mul(1.0 + x.masked_mul((-x).sigmoid()))], kinks: [], on: [(-3.0, 3.0)];
+            /// x held between `low` and `high`, which must not be the smaller one. The slope is 1 on the closed interval.
             fun Clamp: clamp(x; low: f64 = -0.9, high: f64 = 1.1) = y, value: native,
                 d: [x.ge(low) * x.le(high)], kinks: [x - low, x - high], on: [(-2.0, 2.0)];
             /// The larger of a and b, NaN if one is. At a tie each has slope ½.
@@ -178,9 +178,14 @@ macro_rules! functions {
                     &self,
                     [$x0 $(, $x)*]: [X<S>; { [stringify!($x0) $(, stringify!($x))*].len() }],
                     $y: X<S>,
+                    needs: [bool; { [stringify!($x0) $(, stringify!($x))*].len() }],
                 ) -> [Slope<S>; { [stringify!($x0) $(, stringify!($x))*].len() }] {
                     $($(let $p = self.$p;)+)?
-                    [$(($d).into_slope()),+]
+                    let mut k = 0;
+                    [$({
+                        k += 1;
+                        if needs[k - 1] { ($d).into_slope() } else { Slope::Const(0.0) }
+                    }),+]
                 }
 
                 #[inline(always)]

@@ -173,7 +173,7 @@ impl<T: Real> Algebra<T> for Var<'_, T> {
     }
 
     fn chain<F: Function<N>, const N: usize>(function: &F, x: [&Self; N], y: &Self, g: &Self, out: &mut dyn Sink<T, Self>) {
-        let slopes = function.slopes(x.map(|x| X(*x)), X(*y));
+        let slopes = function.slopes(x.map(|x| X(*x)), X(*y), std::array::from_fn(|k| out.needs(k)));
         for (k, slope) in slopes.into_iter().enumerate() {
             if out.needs(k) && !matches!(slope, Slope::Const(0.0)) {
                 let d = slope.times(Slope::Of(*g)).or_lit(*g);

@@ -196,13 +196,7 @@ macro_rules! engine {
             }
             fn forward(op: &Handle, x: &[&Tensor<$t>], at: Option<&'static Location<'static>>) -> Result<Tensor<$t>, Error> {
                 let shapes = || x.iter().map(|t| *t.shape()).collect::<Vec<Shape>>();
-                <$t>::typed(op.op()).forward(x).map_err(|e| {
-                    let error = e.in_op(op.name(), shapes);
-                    match at {
-                        Some(at) => error.at(at),
-                        None => error,
-                    }
-                })
+                <$t>::typed(op.op()).forward(x).map_err(|error| error.met_by(op.name(), shapes(), at))
             }
             fn push(graph: &Graph<$t>, op: Handle, x: &[Var<'_, $t>], at: &'static Location<'static>) -> u32 {
                 graph.record(op, x, at)

@@ -79,6 +79,8 @@ fn slice(axis: isize, range: (std::ops::Bound<isize>, std::ops::Bound<isize>)) -
     use std::ops::Bound::{Excluded, Included, Unbounded};
     let start = match range.0 {
         Included(start) => start,
+        // After the last position there is nothing.
+        Excluded(-1) => return take(Place::Slice { axis, start: isize::MAX, end: Some(isize::MAX) }),
         Excluded(before) => before.saturating_add(1),
         Unbounded => 0,
     };

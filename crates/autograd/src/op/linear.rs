@@ -47,12 +47,14 @@ impl Op<2> for MatMul {
             }
         }
         if out.needs(1) {
-            if !ta && !tb && b.shape().rank() == 2 {
+            if !ta && b.shape().rank() == 2 {
                 // A batch times one matrix: the sum over the batch is part of one product over all rows.
                 let (Ok(a_rows), Ok(g_rows)) = (a.shape().as_rows(), g.shape().as_rows()) else { return };
                 let (left, right) = (a.reshape_as(&a_rows), g.reshape_as(&g_rows));
                 if is_column {
                     out.add(1, left.matmul_as(&right, true, false).reshape_as(&b_shape));
+                } else if tb {
+                    out.add_matmul(1, &right, true, &left, false);
                 } else {
                     out.add_matmul(1, &left, true, &right, false);
                 }

@@ -12,13 +12,18 @@ use crate::{
 };
 
 /// max x, and Σ e^(x − max x), over the axes; both with the axes at length 1.
-fn shifted_sum<T: Real>(x: &Tensor<T>, over: &Over) -> Result<(Tensor<T>, Tensor<T>), Error> {
+///
+/// With an infinite maximum the differences are NaN, and so are all weights of a softmax; `is_finite` takes 0 in its place, which is right
+/// for the sum alone.
+fn shifted_sum<T: Real>(x: &Tensor<T>, over: &Over, is_finite: bool) -> Result<(Tensor<T>, Tensor<T>), Error> {
     let (kept, _) = over.shapes(x.shape())?;
     if x.is_empty() && !kept.is_empty() {
         return Err(ErrorKind::Empty { what: "logarithm of the sum of exponentials", shape: *x.shape() }.into());
     }
-    // An infinite maximum is not subtracted: ∞ − ∞ is not 0.
-    let largest = map(&function!(|m| (0.0 * m).eq(0.0).select(m, 0.0)), [&reduce::max_to(x, &kept)?])?;
+    let mut largest = reduce::max_to(x, &kept)?;
+    if is_finite {
+        largest = map(&function!(|m| (0.0 * m).eq(0.0).select(m, 0.0)), [&largest])?;
+    }
     let sum = reduce::sum_to(&map(&function!(|x, m| (x - m).exp()), [x, &largest])?, &kept)?;
     Ok((largest, sum))
 }
@@ -31,7 +36,7 @@ impl Op<1> for LogSumExp {
         "logsumexp"
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
-        let (largest, sum) = shifted_sum(x, &self.0)?;
+        let (largest, sum) = shifted_sum(x, &self.0, true)?;
         let (_, shape) = self.0.shapes(x.shape())?;
         Ok(map(&function!(|m, s| m + s.ln()), [&largest, &sum])?.with_shape(shape))
     }
@@ -50,7 +55,7 @@ impl Op<1> for Softmax {
         "softmax"
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
-        let (largest, sum) = shifted_sum(x, &Over::axes(&[self.0], true))?;
+        let (largest, sum) = shifted_sum(x, &Over::axes(&[self.0], true), false)?;
         map(&function!(|x, m, s| (x - m).exp() / s), [x, &largest, &sum])
     }
     /// dxᵢ = yᵢ(gᵢ − Σⱼ gⱼ yⱼ)
@@ -68,7 +73,7 @@ impl Op<1> for LogSoftmax {
         "log_softmax"
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
-        let (largest, sum) = shifted_sum(x, &Over::axes(&[self.0], true))?;
+        let (largest, sum) = shifted_sum(x, &Over::axes(&[self.0], true), false)?;
         map(&function!(|x, m, s| (x - m) - s.ln()), [x, &largest, &sum])
     }
     /// dxᵢ = gᵢ − e^(yᵢ) Σⱼ gⱼ

@@ -64,7 +64,7 @@ struct Mean(Over);
 impl Mean {
     /// How many elements go into one mean.
     fn count(&self, shape: &Shape) -> f64 {
-        shape.len() as f64 / self.0.kept(shape).len() as f64
+        shape.len() as f64 / self.0.kept(shape).len().max(1) as f64
     }
 }
 
@@ -74,10 +74,10 @@ impl Op<1> for Mean {
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         let (kept, shape) = self.0.shapes(x.shape())?;
-        if x.is_empty() {
+        if x.is_empty() && !kept.is_empty() {
             return Err(ErrorKind::Empty { what: "mean", shape: *x.shape() }.into());
         }
-        reduce::sum_to(x, &kept)?.with_shape(shape).div_lit(self.count(x.shape()))
+        Ok(reduce::mean_to(x, &kept)?.with_shape(shape))
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let shape = x.shape();

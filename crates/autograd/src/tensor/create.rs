@@ -120,11 +120,22 @@ impl<T: Real> Tensor<T> {
     /// They are drawn in double precision, so that f32 and f64 tensors of one seed hold the same numbers up to rounding.
     ///
     /// # Errors
-    /// As [`Tensor::full`].
+    /// Bounds that are no finite interval; those of [`Tensor::full`].
     pub fn uniform(low: f64, high: f64, shape: impl AsRef<[usize]>, rng: &mut (impl Rng + ?Sized)) -> Result<Self, Error> {
+        if !(low <= high && low.is_finite() && high.is_finite()) {
+            let value = format!("{low}..{high}");
+            return Err(ErrorKind::Parameter { name: "uniform", value, why: "two finite bounds are needed, the lower one first" }.into());
+        }
+        // Rounding, to f32 above all, may reach the upper bound, which does not belong to the interval.
+        let below = T::of(high).to_f64();
         Tensor::from_fn(shape, || {
-            let t: f64 = StandardUniform.sample(rng);
-            low * (1.0 - t) + high * t
+            loop {
+                let t: f64 = StandardUniform.sample(rng);
+                let v = low * (1.0 - t) + high * t;
+                if T::of(v).to_f64() < below || low == high || T::of(low) == T::of(high) {
+                    return v;
+                }
+            }
         })
     }
 

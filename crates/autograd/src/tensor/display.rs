@@ -39,6 +39,15 @@ impl<T: Real> fmt::Display for Tensor<T> {
             // How many axes start or end at this element.
             let opening = position.iter().rev().take_while(|&&i| i == 0).count();
             let closing = position.iter().zip(self.shape().iter()).rev().take_while(|(i, n)| **i + 1 == **n).count();
+            // Whether an outer axis has jumped over entries just here.
+            let jumped = shortened && opening > 0 && opening < rank && {
+                let (at, n) = (position[rank - 1 - opening], self.shape()[rank - 1 - opening]);
+                n > 2 * EDGE && at == n - EDGE
+            };
+            if jumped {
+                out.push_str(&" ".repeat(rank - opening));
+                out.push_str("…,\n");
+            }
             if opening > 0 {
                 out.push_str(&" ".repeat(rank - opening));
                 out.push_str(&"[".repeat(opening));

@@ -80,6 +80,9 @@ impl Place {
 
     /// Calls `visit(taken, at, n)` for each straight piece: `n` elements from `taken` on in what is taken stand at `at` in the whole.
     fn pieces(&self, full: &Shape, mut visit: impl FnMut(usize, usize, usize)) -> Result<(), Error> {
+        if full.is_empty() {
+            return Ok(());
+        }
         match self {
             Place::Slice { axis, start, end } => {
                 let (rows, len, inner) = full.around(full.axis(*axis)?);

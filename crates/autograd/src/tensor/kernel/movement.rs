@@ -22,6 +22,9 @@ pub(crate) fn permute<T: Real>(x: &Tensor<T>, axes: &[usize]) -> Result<Tensor<T
 /// Tensors that differ at most in `axis`, one after the other; `shape` is that of the result.
 pub(crate) fn concat<T: Real>(parts: &[&Tensor<T>], axis: usize, shape: Shape) -> Result<Tensor<T>, Error> {
     let mut elements = allocate(shape.len())?;
+    if elements.is_empty() {
+        return Ok(Tensor::of(shape, elements));
+    }
     let (rows, ..) = shape.around(axis);
     let mut at = 0;
     for row in 0..rows {

@@ -127,7 +127,7 @@ fn map_arrays<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor
 #[inline]
 pub(crate) fn structure<F: Function<N>, const N: usize>(function: &F) -> [Option<f64>; N] {
     let one = X(Lane::<f64, false>(1.0));
-    function.slopes([one; N], one).map(|slope| match slope {
+    function.slopes([one; N], one, [true; N]).map(|slope| match slope {
         Slope::Const(c) => Some(c),
         Slope::Of(_) => None,
     })
@@ -158,7 +158,7 @@ fn lanes<T: Real, const N: usize, const FMA: bool>(x: impl Fn(usize) -> T) -> [X
 #[inline(always)]
 fn gradient<T: Real, F: Function<N>, const N: usize, const FMA: bool>(function: &F, x: impl Fn(usize) -> T, y: T, g: T) -> [T; N] {
     let (y, g) = (Lane::<T, FMA>(y), Lane::<T, FMA>(g));
-    let slopes = function.slopes(lanes(x), X(y));
+    let slopes = function.slopes(lanes(x), X(y), [true; N]);
     unrolled(T::ZERO, |k| slopes[k].times(Slope::Of(g)).or_lit(g).0)
 }
 
@@ -245,6 +245,6 @@ fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
     Ok(dispatch(kernel).map(|target| match target {
         Target::Nowhere => None,
         Target::Straight(elements, shape) => Some(Tensor::of(shape, elements)),
-        Target::Summed(sums) => Some(sums.finish()),
+        Target::Summed(sums) => Some(sums.finish(1.0)),
     }))
 }

@@ -11,6 +11,8 @@ use crate::{error::Error, real::Real, shape::Shape, tensor::Tensor};
 const LANES: usize = 16;
 /// Sums of this many elements are added up one by one.
 const BLOCK: usize = 4096;
+/// After so many additions to each, partial sums are added to their totals.
+const SETTLE: usize = 1024;
 
 /// The sum of a straight run, in a fixed order.
 #[inline(always)]
@@ -38,7 +40,10 @@ pub(crate) fn sum_run<T: Real>(run: &[T]) -> f64 {
 
 /// Partial sums of a tensor that is summed over some of its axes.
 pub(crate) struct Sums {
+    totals: Vec<f64>,
+    /// The sums of the latest runs, so that a total is a sum of sums and not of single elements.
     partial: Vec<f64>,
+    pending: usize,
     walk: Walk,
     shape: Shape,
 }
@@ -46,32 +51,50 @@ pub(crate) struct Sums {
 impl Sums {
     /// Sums of elements of shape `from` to the shape `to`, which stretches to `from`.
     pub(crate) fn new(from: &Shape, to: &Shape) -> Result<Sums, Error> {
-        Ok(Sums { partial: allocate::<f64>(to.len())?, walk: Walk::stretch(to, from), shape: *to })
+        Ok(Sums { totals: allocate(to.len())?, partial: allocate(to.len())?, pending: 0, walk: Walk::stretch(to, from), shape: *to })
     }
 
     /// Adds the elements that stand from `start` on.
     #[inline(always)]
     pub(crate) fn add<T: Real>(&mut self, start: usize, elements: &[T]) {
-        let sums = &mut self.partial;
-        self.walk.runs(start, elements.len(), |done, n, at, stride| {
+        let Sums { totals, partial, pending, walk, .. } = self;
+        walk.runs(start, elements.len(), |done, n, at, stride| {
             let run = &elements[done..done + n];
             match stride {
-                0 => sums[at] += sum_run(run),
-                1 => sums[at..at + n].iter_mut().zip(run).for_each(|(sum, v)| *sum += v.to_f64()),
-                _ => run.iter().enumerate().for_each(|(i, v)| sums[at.wrapping_add_signed(i.cast_signed() * stride)] += v.to_f64()),
+                0 => partial[at] += sum_run(run),
+                1 => partial[at..at + n].iter_mut().zip(run).for_each(|(sum, v)| *sum += v.to_f64()),
+                _ => run.iter().enumerate().for_each(|(i, v)| partial[at.wrapping_add_signed(i.cast_signed() * stride)] += v.to_f64()),
+            }
+            *pending += if stride == 0 { 1 } else { n };
+            if *pending >= SETTLE * totals.len() {
+                *pending = 0;
+                for (total, partial) in totals.iter_mut().zip(partial.iter_mut()) {
+                    *total += std::mem::take(partial);
+                }
             }
         });
     }
 
-    /// The sums as a tensor.
-    pub(crate) fn finish<T: Real>(self) -> Tensor<T> {
-        Tensor::of(self.shape, self.partial.into_iter().map(T::of).collect())
+    /// The sums, each divided by `by`, as a tensor.
+    pub(crate) fn finish<T: Real>(mut self, by: f64) -> Tensor<T> {
+        self.settle();
+        Tensor::of(self.shape, self.totals.into_iter().map(|sum| T::of(sum / by)).collect())
+    }
+
+    /// Adds the partial sums to the totals.
+    fn settle(&mut self) {
+        for (total, partial) in self.totals.iter_mut().zip(&mut self.partial) {
+            *total += std::mem::take(partial);
+        }
+        self.pending = 0;
     }
 }
 
 struct SumTo<'a, T> {
     elements: &'a [T],
     sums: Sums,
+    /// What each sum is divided by.
+    by: f64,
 }
 
 impl<T: Real> Kernel for SumTo<'_, T> {
@@ -81,7 +104,7 @@ impl<T: Real> Kernel for SumTo<'_, T> {
         if !self.elements.is_empty() {
             self.sums.add(0, self.elements);
         }
-        self.sums.finish()
+        self.sums.finish(self.by)
     }
 }
 
@@ -90,7 +113,13 @@ pub(crate) fn sum_to<T: Real>(x: &Tensor<T>, shape: &Shape) -> Result<Tensor<T>,
     if x.shape().len() == shape.len() && !x.is_empty() {
         return Ok(x.with_shape(*shape));
     }
-    Ok(dispatch(SumTo { elements: x.as_slice(), sums: Sums::new(x.shape(), shape)? }))
+    Ok(dispatch(SumTo { elements: x.as_slice(), sums: Sums::new(x.shape(), shape)?, by: 1.0 }))
+}
+
+/// The mean over the axes in which `shape` has length 1, or none, and `x` more.
+pub(crate) fn mean_to<T: Real>(x: &Tensor<T>, shape: &Shape) -> Result<Tensor<T>, Error> {
+    let by = x.len() as f64 / shape.len().max(1) as f64;
+    Ok(dispatch(SumTo { elements: x.as_slice(), sums: Sums::new(x.shape(), shape)?, by }))
 }
 
 struct MaxTo<'a, T> {
