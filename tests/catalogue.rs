@@ -50,7 +50,7 @@ fn second_order_gradients_agree_with_finite_differences_to_1e_6() {
         // The gradient by each input in turn, weighted at random, is the function whose gradient is checked. The cotangent is an input
         // too: the gradient depends on it linearly.
         for k in 0..x.len() {
-            let weights = Tensor::randn(&**x[k].shape(), &mut rng).unwrap();
+            let weights = Tensor::randn(x[k].shape(), &mut rng).unwrap();
             let with_cotangent: Vec<_> = x.iter().copied().chain([cotangent]).collect();
             let report = check::slices(
                 |x| {
@@ -145,7 +145,7 @@ fn inputs_of_any_other_shape_give_a_value_or_an_error() {
                     let y = (sample.run)(&x);
                     match y.value() {
                         Ok(value) => {
-                            let cotangent = Tensor::ones(&**value.shape()).unwrap();
+                            let cotangent = Tensor::ones(value.shape()).unwrap();
                             let grads = y.backward_with(&cotangent).unwrap();
                             for x in x {
                                 assert_eq!(grads.wrt(x).unwrap().shape(), &x.shape().unwrap(), "{}", entry.name);

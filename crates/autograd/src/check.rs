@@ -72,13 +72,13 @@ where
     for (k, leaf) in leaves.iter().enumerate() {
         let autodiff = match gradients.get(*leaf) {
             Some(gradient) => gradient.clone(),
-            None => Tensor::zeros(&**x[k].shape())?,
+            None => Tensor::zeros(x[k].shape())?,
         };
         let scale = x[k].as_slice().iter().fold(0.0f64, |m, v| m.max(v.abs()));
         let evaluate = |element: usize, value: f64| -> Result<Point, Error> {
             let mut elements = x[k].to_vec();
             elements[element] = value;
-            let changed = Tensor::new(elements, &**x[k].shape())?;
+            let changed = Tensor::new(elements, x[k].shape())?;
             let g = Graph::new();
             // Variables, so that a function may take gradients inside.
             let leaves: Vec<_> = (0..x.len()).map(|i| g.variable(if i == k { &changed } else { x[i] })).collect();
@@ -108,9 +108,9 @@ const GOLDEN: f64 = 0.618_033_988_749_894_9;
 /// Fixed weights between ½ and 1½, no two alike.
 fn weights(like: &Tensor<f64>) -> Result<Tensor<f64>, Error> {
     if like.len() == 1 {
-        return Tensor::ones(&**like.shape());
+        return Tensor::ones(like.shape());
     }
-    Tensor::new((0..like.len()).map(|i| 0.5 + (i as f64 * GOLDEN).fract()).collect::<Vec<_>>(), &**like.shape())
+    Tensor::new((0..like.len()).map(|i| 0.5 + (i as f64 * GOLDEN).fract()).collect::<Vec<_>>(), like.shape())
 }
 
 /// A value of the function, and the side of every kink that was taken on the way to it.

@@ -52,7 +52,7 @@ where
         *slot = match gradients.get(leaf) {
             Some(gradient) => gradient.clone(),
             // The function does not depend on this argument.
-            None => Tensor::zeros(&**slot.shape())?,
+            None => Tensor::zeros(slot.shape())?,
         };
     }
     Ok((value, result))

@@ -321,7 +321,14 @@ impl<T: Real> Graph<T> {
             let tape = self.tape.borrow();
             let nodes = x.iter().map(|v| tape.node(v.id()));
             let needs_gradient = nodes.clone().any(|node| node.needs_gradient);
-            let value = op::tensors(nodes.map(|node| &node.value)).and_then(|x| T::forward(&op, &x, Some(at)));
+            let value = match op::tensors(nodes.map(|node| &node.value)) {
+                Ok(x) => T::forward(&op, &x, Some(at)),
+                // Of several errors the one that was made first is passed on.
+                Err(any) => {
+                    let first = x.iter().filter(|v| tape.node(v.id()).value.tensor().is_err()).min_by_key(|v| v.id());
+                    Err(first.and_then(|v| tape.node(v.id()).value.tensor().err()).unwrap_or(any))
+                }
+            };
             (value.into(), needs_gradient)
         };
         let inputs: Few<u32> = x.iter().map(|v| v.id()).collect();

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     backward::Gradients,
-    elementary::Elementary,
+    elementary::{Derivation, Elementary},
     error::{Error, ErrorKind},
     graph::{Graph, Kind},
     op::Handle,
@@ -102,6 +102,19 @@ impl<'g, T: Real> Var<'g, T> {
             Kind::Op(handle) => Some(handle.clone()),
             Kind::Variable | Kind::Constant | Kind::Detached => None,
         }
+    }
+
+    /// The formula of the pointwise operation that made it, with its derivatives; `None` for other operations and for leaves.
+    ///
+    /// ```
+    /// # use autograd::{Graph, fused};
+    /// let g = Graph::<f64>::new();
+    /// let y = fused!(|x, a| (a * x).tanh())(g.variable(0.5), g.variable(2.0));
+    /// assert!(y.derivation().unwrap().to_string().starts_with("y = tanh(a·x)\n∂y/∂x = (1 − tanh(a·x)²)·a"));
+    /// ```
+    #[must_use]
+    pub fn derivation(self) -> Option<Derivation> {
+        self.op()?.derivation()
     }
 
     /// The line of source that made it.

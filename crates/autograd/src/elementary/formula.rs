@@ -1,6 +1,6 @@
 //! The world of text: a rule evaluated on formulas writes itself down, simplified for people.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, fmt};
 
 use super::{Elementary, Function, Slope, X, table::table};
 
@@ -188,6 +188,14 @@ pub struct Derivation {
     pub value: String,
     /// ∂y/∂operand, as formulas of the operands and of y.
     pub slopes: Vec<String>,
+}
+
+/// One line for the value and one for each derivative.
+impl fmt::Display for Derivation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "y = {}", self.value)?;
+        self.operands.iter().zip(&self.slopes).try_for_each(|(x, slope)| write!(f, "\n∂y/∂{x} = {slope}"))
+    }
 }
 
 /// The formula of `function` and of its derivatives.

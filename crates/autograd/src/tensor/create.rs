@@ -1,5 +1,7 @@
 //! Making tensors: from numbers, by a rule, at random.
 
+use std::panic::Location;
+
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
@@ -9,6 +11,13 @@ use crate::{
     real::Real,
     shape::{MAX_RANK, Shape},
 };
+
+/// Says of an error which constructor failed, and the line that called it.
+#[track_caller]
+fn blame(constructor: &'static str) -> impl Fn(Error) -> Error + Copy {
+    let at = Location::caller();
+    move |error| error.in_op(constructor, Vec::new).at(at)
+}
 
 impl<T: Real> Tensor<T> {
     /// A tensor of the given elements in row-major order.
@@ -22,10 +31,12 @@ impl<T: Real> Tensor<T> {
     ///
     /// # Errors
     /// [`ErrorKind::Length`] when there are not as many elements as the shape holds; those of [`Shape::new`].
+    #[track_caller]
     pub fn new(elements: impl Into<Vec<T>>, shape: impl AsRef<[usize]>) -> Result<Self, Error> {
-        let (elements, shape) = (elements.into(), Shape::new(shape.as_ref())?);
+        let blame = blame("Tensor::new");
+        let (elements, shape) = (elements.into(), Shape::new(shape.as_ref()).map_err(blame)?);
         if elements.len() != shape.len() {
-            return Err(ErrorKind::Length { shape, found: elements.len() }.into());
+            return Err(blame(ErrorKind::Length { shape, found: elements.len() }.into()));
         }
         Ok(Tensor::of(shape, elements))
     }
@@ -41,8 +52,10 @@ impl<T: Real> Tensor<T> {
     ///
     /// # Errors
     /// Those of [`Shape::new`], and [`ErrorKind::OutOfMemory`].
+    #[track_caller]
     pub fn full(value: T, shape: impl AsRef<[usize]>) -> Result<Self, Error> {
-        Tensor::filled(value, Shape::new(shape.as_ref())?)
+        let blame = blame("Tensor::full");
+        Tensor::filled(value, Shape::new(shape.as_ref()).map_err(blame)?).map_err(blame)
     }
 
     pub(crate) fn filled(value: T, shape: Shape) -> Result<Self, Error> {
@@ -60,6 +73,7 @@ impl<T: Real> Tensor<T> {
     ///
     /// # Errors
     /// As [`Tensor::full`].
+    #[track_caller]
     pub fn zeros(shape: impl AsRef<[usize]>) -> Result<Self, Error> {
         Tensor::full(T::ZERO, shape)
     }
@@ -68,6 +82,7 @@ impl<T: Real> Tensor<T> {
     ///
     /// # Errors
     /// As [`Tensor::full`].
+    #[track_caller]
     pub fn ones(shape: impl AsRef<[usize]>) -> Result<Self, Error> {
         Tensor::full(T::ONE, shape)
     }
@@ -121,10 +136,12 @@ impl<T: Real> Tensor<T> {
     ///
     /// # Errors
     /// Bounds that are no finite interval; those of [`Tensor::full`].
+    #[track_caller]
     pub fn uniform(low: f64, high: f64, shape: impl AsRef<[usize]>, rng: &mut (impl Rng + ?Sized)) -> Result<Self, Error> {
         if !(low <= high && low.is_finite() && high.is_finite()) {
             let value = format!("{low}..{high}");
-            return Err(ErrorKind::Parameter { name: "uniform", value, why: "two finite bounds are needed, the lower one first" }.into());
+            let kind = ErrorKind::Parameter { name: "bounds", value, why: "two finite numbers are needed, the lower one first" };
+            return Err(blame("Tensor::uniform")(kind.into()));
         }
         // Rounding, to f32 above all, may reach the upper bound, which does not belong to the interval.
         let below = T::of(high).to_f64();
@@ -151,13 +168,16 @@ impl<T: Real> Tensor<T> {
     ///
     /// # Errors
     /// As [`Tensor::full`].
+    #[track_caller]
     pub fn randn(shape: impl AsRef<[usize]>, rng: &mut (impl Rng + ?Sized)) -> Result<Self, Error> {
         Tensor::from_fn(shape, || StandardNormal.sample(rng))
     }
 
+    #[track_caller]
     fn from_fn(shape: impl AsRef<[usize]>, mut next: impl FnMut() -> f64) -> Result<Self, Error> {
-        let shape = Shape::new(shape.as_ref())?;
-        let mut elements = allocate(shape.len())?;
+        let blame = blame("random tensor");
+        let shape = Shape::new(shape.as_ref()).map_err(blame)?;
+        let mut elements = allocate(shape.len()).map_err(blame)?;
         for e in &mut elements {
             *e = T::of(next());
         }
