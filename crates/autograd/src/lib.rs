@@ -78,7 +78,7 @@
 //! | edges | √′(0) = +∞; pow(x, 0) has slope 0 in x; 0ʸ has slope 0 in y ≥ 0; a negative base with a fractional exponent is NaN |
 //! | chain rule | a product of slopes is 0 if a factor is 0: a side that `select`, `relu` or `clamp` did not take gives nothing, were its slope infinite or NaN |
 //! | NaN | the value of every operation on NaN is NaN, `max` and `relu` too; comparisons with it are false: 0, and 1 for `ne`; slopes at NaN follow from them |
-//! | fused formulas | agree with the plain ones in NaN and ∞, except where slopes that cancel meet an infinite one: in `(x·x − x·a).sqrt()` at x = a = 0, say, the fused form adds the slopes first and the plain one last |
+//! | fused formulas | agree with the plain ones in value, NaN and ∞, with one exception: where slopes that cancel meet an infinite one, as in `(x·x − 2·x·a + a·a).sqrt()` at x = a, the fused form adds the slopes first and gives 0, the plain one adds last and gives NaN |
 //! | nothing | the sum of no elements is 0; their mean and maximum are errors |
 //! | softmax | of an infinite input is NaN; the logarithm of a sum of exponentials is that infinity |
 //! | order of summation | fixed, in double precision and in blocks; the same bits for any number of threads |

@@ -89,7 +89,8 @@ macro_rules! function {
 /// `fused!(|x, a, b; k| formula)` is a closure of as many variables as there are operands, each of a shape that broadcasts with the
 /// others. Numbers captured from outside are listed after a semicolon. The formula may use all functions of the
 /// [table](crate::elementary), and literals on either side of an operator. It needs no derivative from its author, has derivatives of
-/// every order, and agrees with the plain formula at every edge of a domain, in NaN and ∞ too.
+/// every order, and agrees with the plain formula at the edges of domains, in NaN and ∞ too. (One case is left: where slopes that cancel
+/// meet an infinite one, the fused form adds them before they are multiplied and gives 0, and the plain one NaN.)
 ///
 /// ```
 /// use autograd::{Graph, fused};
