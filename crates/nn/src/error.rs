@@ -41,6 +41,17 @@ pub enum Error {
         /// How many parameters the model has.
         count: usize,
     },
+    /// A step of an optimiser would have made a parameter infinite or NaN; the model is unchanged.
+    #[error(
+        "the step{} would make {name:?} infinite or NaN: a smaller learning rate or smaller initial weights may help, and the data should be scaled",
+        .at.map(|(epoch, step)| format!(" (epoch {epoch}, step {step})")).unwrap_or_default()
+    )]
+    NonFiniteStep {
+        /// The first such parameter.
+        name: String,
+        /// The epoch and the step in it, both from 1, in [`fit`](crate::fit()).
+        at: Option<(usize, usize)>,
+    },
     /// The loss became infinite or NaN while training.
     #[error(
         "the loss was {loss} in epoch {epoch}, step {step}: a smaller learning rate or smaller initial weights may help, and the data should be scaled"
