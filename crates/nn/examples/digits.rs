@@ -49,7 +49,7 @@ fn run(seed: u64) -> Result<(), nn::Error> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
 
     let table = Table::read(concat!(env!("CARGO_MANIFEST_DIR"), "/data/digits.csv"))?;
-    let digits: Classification<f64> = table.classification(&table.columns_except(&["label"]), "label")?;
+    let digits: Classification<f64> = table.classification(&table.columns_except(&["label"])?, "label")?;
     let digits = digits.scaled(&Scaler::range(0.0, 16.0)?)?;
     let (train, test) = digits.split(0.2, &mut rng)?;
     println!("{} digits of {SIDE}×{SIDE} pixels: {} to learn from, {} held back for the test", digits.len(), train.len(), test.len());
