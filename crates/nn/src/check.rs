@@ -100,8 +100,8 @@ mod tests {
     #[test]
     fn a_check_of_nothing_does_not_pass() {
         let (model, other) = (two(), two());
-        let losses: [&(dyn for<'g> Fn(&'g Graph<f64>) -> Var<'g, f64> + Sync); 3] =
-            [&|g| other.used.bind(g).sum(), &|g| g.constant(2.0), &|g| model.used.bind(g).detach().sum()];
+        type Loss<'a> = &'a (dyn for<'g> Fn(&'g Graph<f64>) -> Var<'g, f64> + Sync);
+        let losses: [Loss<'_>; 3] = [&|g| other.used.bind(g).sum(), &|g| g.constant(2.0), &|g| model.used.bind(g).detach().sum()];
         for loss in losses {
             let message = gradients(&model, loss).unwrap_err().to_string();
             assert!(message.contains("the loss depends on none of the 2 parameters"), "{message}");

@@ -296,7 +296,7 @@ mod tests {
         let error = mse(g.variable(tensor![1.0]), other.constant(tensor![1.0])).value().unwrap_err();
         assert_eq!(error.op(), Some("mse"));
         assert!(matches!(error.kind(), ErrorKind::OtherGraph { .. }), "{error}");
-        assert_eq!(error.location().map(|at| at.line()), Some(line!() - 3));
+        assert_eq!(error.location().map(std::panic::Location::line), Some(line!() - 3));
     }
 
     #[test]
