@@ -84,6 +84,8 @@ mod tests {
     }
     crate::parameters!(Two: f64 { used, idle });
 
+    type Loss<'a> = &'a (dyn for<'g> Fn(&'g Graph<f64>) -> Var<'g, f64> + Sync);
+
     fn two() -> Two {
         Two { used: Parameter::new(tensor![1.5]), idle: Parameter::new(tensor![5.0]) }
     }
@@ -100,7 +102,6 @@ mod tests {
     #[test]
     fn a_check_of_nothing_does_not_pass() {
         let (model, other) = (two(), two());
-        type Loss<'a> = &'a (dyn for<'g> Fn(&'g Graph<f64>) -> Var<'g, f64> + Sync);
         let losses: [Loss<'_>; 3] = [&|g| other.used.bind(g).sum(), &|g| g.constant(2.0), &|g| model.used.bind(g).detach().sum()];
         for loss in losses {
             let message = gradients(&model, loss).unwrap_err().to_string();
