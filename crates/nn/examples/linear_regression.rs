@@ -41,30 +41,20 @@ fn main() -> Result<(), nn::Error> {
         println!("  epoch {:2}   mean squared error {:10.1}", number + 1, epoch.loss);
     }
 
-    // The model is linear: its value for a flat of all zeros is the base price, and its values one unit further are the slopes.
-    let zero = Tensor::zeros([1, FEATURES.len()])?;
-    let units = Tensor::eye(FEATURES.len())?;
-    let predict = |flats: &Tensor<f64>| -> Result<Tensor<f64>, nn::Error> {
-        let weight = model.weight.value();
-        let price = scaler.apply(flats)?.matmul_as(weight, false, true)?;
-        Ok(match &model.bias {
-            Some(bias) => price.add(bias.value())?,
-            None => price,
-        })
-    };
-    let base = predict(&zero)?.item()?;
-    let slopes = predict(&units)?.add_lit(-base)?;
+    // w·(x − offset)·factor + b, ordered by x.
+    let slopes = model.weight.value().mul(scaler.factor())?;
+    let base = model.bias.as_ref().map_or(0.0, |b| b.value()[[0]]) - slopes.mul(scaler.offset())?.sum()?.item()?;
 
     println!("\n{:12} {:>10} {:>10}", "", "the law", "learned");
     println!("{:12} {BASE:10.2} {base:10.2}", "base price");
     for (k, (name, _, _, slope)) in FEATURES.iter().enumerate() {
-        println!("{name:12} {slope:10.2} {:10.2}", slopes[[k, 0]]);
+        println!("{name:12} {slope:10.2} {:10.2}", slopes[[0, k]]);
     }
 
     // The errors expected of such estimates are about NOISE/√FLATS per standard deviation of a feature.
     for (k, (name, low, high, slope)) in FEATURES.iter().enumerate() {
         let deviation = (high - low) / 12.0_f64.sqrt();
-        let error = (slopes[[k, 0]] - slope).abs() * deviation;
+        let error = (slopes[[0, k]] - slope).abs() * deviation;
         assert!(error < 4.0 * NOISE / f64::from(FLATS).sqrt(), "{name}: the law was not recovered");
     }
     assert!((base - BASE).abs() < 8.0, "the base price was not recovered");

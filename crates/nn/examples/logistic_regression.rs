@@ -3,7 +3,9 @@
 //! `cargo run --release --example logistic_regression`
 
 use autograd::{Graph, Tensor, tensor};
-use nn::{Dataset, Fit, Init, Linear, Module, Regression, Sgd, fit, loss::binary_cross_entropy_with_logits, metrics};
+use nn::{
+    Dataset, Fit, Init, Linear, Module, Regression, Sgd, fit_with_metric, loss::binary_cross_entropy_with_logits, metrics::binary_accuracy,
+};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 const POINTS: usize = 200;
@@ -35,8 +37,12 @@ fn draw(points: &Regression<f64>, says_1: impl Fn(f64, f64) -> bool) {
                 None => ' ',
             }
         });
-        println!("  {}", cells.collect::<String>().trim_end());
+        let label = if row == 0 || row == rows - 1 { format!("{y:4.1}") } else { "    ".into() };
+        println!("  {label} |{}", cells.collect::<String>().trim_end());
     }
+    println!("   y   +{}", "-".repeat(usize::from(columns)));
+    let (first, last) = (width / 2.0 - EDGE, EDGE - width / 2.0);
+    println!("        {first:<4.1}{:^48}{last:>4.1}", "x");
 }
 
 fn main() -> Result<(), nn::Error> {
@@ -46,16 +52,22 @@ fn main() -> Result<(), nn::Error> {
     let mut model = Linear::<f64>::new(2, 1, Init::Zeros, &mut rng)?;
     let plan = Fit { epochs: 30, batch_size: 20, ..Fit::default() };
     let mut optimizer = Sgd::new(0.2);
-    let history =
-        fit(&mut model, &train, |y, t| binary_cross_entropy_with_logits(y, y.graph().constant(t)), &mut optimizer, &plan, &mut rng)?;
+    let history = fit_with_metric(
+        &mut model,
+        &train,
+        |y, t| binary_cross_entropy_with_logits(y, y.graph().constant(t)),
+        |y, t| binary_accuracy(y, t, 0.0), // a logit above 0 is a probability above ½
+        &mut optimizer,
+        &plan,
+        &mut rng,
+    )?;
     for (number, epoch) in history.epochs.iter().enumerate().filter(|(number, _)| [0, 4, 9, 19, 29].contains(number)) {
-        println!("epoch {:2}   loss {:.4}", number + 1, epoch.loss);
+        println!("epoch {:2}   loss {:.4}   training accuracy {:.4}", number + 1, epoch.loss, epoch.accuracy.unwrap_or_default());
     }
 
     let g = Graph::new();
     let logits = model.forward(g.constant(test.features())).value()?;
-    let labels = metrics::above(test.targets(), 0.5);
-    let accuracy = metrics::accuracy(&metrics::above(&logits, 0.0), &labels)?;
+    let accuracy = binary_accuracy(&logits, test.targets(), 0.0)?;
 
     let w = model.weight.value();
     let b = model.bias.as_ref().map_or(0.0, |bias| bias.value().as_slice()[0]);

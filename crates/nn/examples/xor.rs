@@ -36,8 +36,17 @@ fn show(probabilities: &Tensor<f64>) -> usize {
     for row in 0..4 {
         let (a, b) = (inputs[[row, 0]], inputs[[row, 1]]);
         let correct = usize::from((a > 0.5) != (b > 0.5)) == answers.as_slice()[row];
-        right += usize::from(correct);
-        println!("  {a} xor {b}:  probability of 1 is {:.3}   {}", probabilities[[row, 0]], if correct { "right" } else { "WRONG" });
+        let p = probabilities[[row, 0]];
+        let undecided = (p - 0.5).abs() < 0.01;
+        right += usize::from(correct && !undecided);
+        let verdict = if undecided {
+            "undecided"
+        } else if correct {
+            "right"
+        } else {
+            "WRONG"
+        };
+        println!("  {a} xor {b}:  probability of 1 is {p:.3}   {verdict}");
     }
     println!();
     right
@@ -48,8 +57,9 @@ fn main() -> Result<(), nn::Error> {
     let right = show(&train(&[2, 1], &[Activation::Identity])?);
     // Its answer changes along one straight line, w₁a + w₂b + c = 0. The cases with answer 1 are opposite corners of a square, and so are
     // those with answer 0: no line has the first pair on one side and the second pair on the other. So at most three can be right.
-    println!("It says 1 on one side of the line w₁a + w₂b + c = 0. But (0, 1) and (1, 0), where the answer is 1, are opposite");
-    println!("corners of a square, and so are (0, 0) and (1, 1): no straight line separates the two pairs.\n");
+    println!("It can only say 1 on one side of the line w₁a + w₂b + c = 0, and 0 on the other. But (0, 1) and (1, 0), where the");
+    println!("answer is 1, are opposite corners of a square, and so are (0, 0) and (1, 1): no straight line separates the two");
+    println!("pairs. What costs least is the probability ½ in every case, with the loss ln 2 = 0.6931.\n");
     assert!(right < 4, "one neuron cannot compute exclusive or");
 
     println!("Four hidden neurons with tanh before it:");

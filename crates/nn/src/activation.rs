@@ -40,6 +40,9 @@ pub enum Activation {
     /// eˣ / Σ eˣ along the last axis: positive numbers that add to 1. For training, prefer logits and
     /// [`cross_entropy`](crate::loss::cross_entropy), which is exact where these round to 0.
     Softmax,
+    /// 1 where x > 0, else 0 (Rosenblatt 1958). Its slope is 0 everywhere, so that descent along gradients cannot train what stands before it;
+    /// for weights that are set by hand, or learned by a rule of their own.
+    Step,
 }
 
 impl Activation {
@@ -58,6 +61,7 @@ impl Activation {
             Activation::Silu => x.silu(),
             Activation::Softplus => x.softplus(),
             Activation::Softmax => x.softmax(-1),
+            Activation::Step => x.sign().relu(),
         }
     }
 
@@ -65,17 +69,17 @@ impl Activation {
     ///
     /// | activation | gain |
     /// |---|---|
-    /// | identity, sigmoid, softmax | 1 |
+    /// | identity, sigmoid, softmax, step | 1 |
     /// | tanh | 5/3 |
     /// | relu | √2 |
     /// | leaky relu | √(2 / (1 + slope²)) |
     /// | elu, gelu, silu, softplus | √2, as for the relu that they resemble |
     ///
-    /// These are the values of PyTorch's `calculate_gain`, which says nothing of the last row.
+    /// These are the values of PyTorch's `calculate_gain`, which says nothing of softmax, step and the last row.
     #[must_use]
     pub fn gain(self) -> f64 {
         match self {
-            Activation::Identity | Activation::Sigmoid | Activation::Softmax => 1.0,
+            Activation::Identity | Activation::Sigmoid | Activation::Softmax | Activation::Step => 1.0,
             Activation::Tanh => 5.0 / 3.0,
             Activation::Relu | Activation::Elu(_) | Activation::Gelu | Activation::Silu | Activation::Softplus => SQRT_2,
             Activation::LeakyRelu(slope) => (2.0 / (1.0 + slope * slope)).sqrt(),
@@ -96,6 +100,7 @@ impl fmt::Display for Activation {
             Activation::Silu => f.write_str("silu"),
             Activation::Softplus => f.write_str("softplus"),
             Activation::Softmax => f.write_str("softmax"),
+            Activation::Step => f.write_str("step"),
         }
     }
 }
@@ -111,7 +116,8 @@ mod tests {
         let (e, x) = (std::f64::consts::E, tensor![-1.0, 0.0, 1.0]);
         let sigmoid = 1.0 / (1.0 + 1.0 / e);
         let normal = 0.841_344_746_068_542_9; // Φ(1)
-        let cases: [(Activation, Tensor<f64>); 10] = [
+        let cases: [(Activation, Tensor<f64>); 11] = [
+            (Activation::Step, tensor![0.0, 0.0, 1.0]),
             (Activation::Identity, x.clone()),
             (Activation::Sigmoid, tensor![1.0 - sigmoid, 0.5, sigmoid]),
             (Activation::Tanh, tensor![-0.761_594_155_955_764_9, 0.0, 0.761_594_155_955_764_9]),
@@ -129,6 +135,15 @@ mod tests {
             let close = y.as_slice().iter().zip(expected.as_slice()).all(|(a, b)| (a - b).abs() < 1e-12);
             assert!(close, "{activation}: {y:?} is not {expected:?}");
         }
+    }
+
+    #[test]
+    fn a_step_has_slope_0() {
+        let g = Graph::<f64>::new();
+        let x = g.variable(tensor![-1.0, 0.0, 1.0, f64::NAN]);
+        let y = Activation::Step.apply(x);
+        assert!(y.value().unwrap().as_slice()[3].is_nan());
+        assert_eq!(y.sum().backward().unwrap().wrt(x).unwrap().as_slice()[..3], [0.0; 3]);
     }
 
     #[test]

@@ -37,8 +37,11 @@ use crate::{error::Error, module::Parameters};
 /// # Ok::<(), nn::Error>(())
 /// ```
 ///
+/// An older file's permissions are kept.
+///
 /// # Errors
-/// [`Error::Io`] when the file cannot be written; [`Error::DuplicateParameter`] when the model has two parameters of one name.
+/// [`Error::Io`] when the file cannot be written; [`Error::DuplicateParameter`] when the model has two parameters of one name;
+/// [`Error::Config`] when one is named `__metadata__`, which is reserved in such files.
 pub fn save<T: Real, M: Parameters<T> + ?Sized>(model: &M, path: impl AsRef<Path>) -> Result<(), Error> {
     let path = path.as_ref();
     let bytes = to_bytes(model, path)?;
@@ -47,10 +50,12 @@ pub fn save<T: Real, M: Parameters<T> + ?Sized>(model: &M, path: impl AsRef<Path
 
 /// Gives all parameters of a model the values in a safetensors file.
 ///
-/// Everything is verified before anything is changed: a model is never half loaded.
+/// Names, shapes and types are verified before anything is changed: a model is never half loaded. The format has no checksum, so that flipped
+/// bits in the numbers themselves go unnoticed. A file of f32 loads into a model of f64, since every f32 is an f64; the other way numbers
+/// would be rounded, and that is refused.
 ///
 /// # Errors
-/// [`Error::Io`] when the file cannot be read, [`Error::Damaged`] when it is incomplete or no safetensors file, and when it holds other
+/// [`Error::Io`] when the file cannot be read, [`Error::Damaged`] when it is incomplete or not a safetensors file, and when it holds other
 /// parameters than the model: [`Error::MissingParameters`], [`Error::UnexpectedParameters`], [`Error::ShapeMismatch`],
 /// [`Error::DtypeMismatch`].
 pub fn load<T: Real, M: Parameters<T> + ?Sized>(model: &mut M, path: impl AsRef<Path>) -> Result<(), Error> {
@@ -66,9 +71,15 @@ pub fn load<T: Real, M: Parameters<T> + ?Sized>(model: &mut M, path: impl AsRef<
     failed.map_or(Ok(()), Err)
 }
 
+/// The name under which a file holds what is not a tensor.
+const RESERVED: &str = "__metadata__";
+
 fn to_bytes<T: Real, M: Parameters<T> + ?Sized>(model: &M, path: &Path) -> Result<Vec<u8>, Error> {
     let mut data = BTreeMap::new();
     for (name, parameter) in model.named_parameters() {
+        if name == RESERVED {
+            return Err(Error::config(format!("parameter {name:?}"), "safetensors files use this name for notes; give it another"));
+        }
         let entry = (parameter.value().shape().to_vec(), little_endian(parameter.value()));
         if data.insert(name.clone(), entry).is_some() {
             return Err(Error::DuplicateParameter { name });
@@ -98,14 +109,14 @@ fn from_bytes<T: Real, M: Parameters<T> + ?Sized>(model: &M, bytes: &[u8], path:
             missing.push(name);
             continue;
         };
-        if view.dtype() != dtype::<T>() {
+        if view.dtype() != dtype::<T>() && (view.dtype(), dtype::<T>()) != (Dtype::F32, Dtype::F64) {
             return Err(Error::DtypeMismatch { path: path(), name, file: view.dtype().to_string().to_lowercase(), model: T::NAME });
         }
         let model = parameter.value().shape();
         if *model != *view.shape() {
             return Err(Error::ShapeMismatch { path: path(), name, file: view.shape().to_vec(), model: model.to_vec() });
         }
-        values.insert(name, tensor_of(view.data(), view.shape())?);
+        values.insert(name, tensor_of(view.data(), view.dtype(), view.shape())?);
     }
     if !missing.is_empty() {
         return Err(Error::MissingParameters { path: path(), names: missing, available });
@@ -124,12 +135,22 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    let mut beside = name.to_owned();
-    beside.push(format!(".{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-    let beside = directory.join(beside);
-
-    let mut file = File::options().write(true).create_new(true).open(&beside)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let (beside, mut file) = loop {
+        let mut beside = name.to_owned();
+        beside.push(format!(".{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+        let beside = directory.join(beside);
+        match File::options().write(true).create_new(true).open(&beside) {
+            Ok(file) => break (beside, file),
+            // Left over from a process with the same number, which was killed.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    };
+    let permissions = match fs::metadata(path) {
+        Ok(old) if old.is_file() => file.set_permissions(old.permissions()),
+        _ => Ok(()),
+    };
+    let written = permissions.and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all());
     drop(file); // some systems do not move open files
     let moved = written.and_then(|()| fs::rename(&beside, path));
     if moved.is_err() {
@@ -159,10 +180,13 @@ fn little_endian<T: Real>(tensor: &Tensor<T>) -> Vec<u8> {
     single.or_else(double).unwrap_or_default()
 }
 
-fn tensor_of<T: Real>(bytes: &[u8], shape: &[usize]) -> Result<Tensor<T>, Error> {
+fn tensor_of<T: Real>(bytes: &[u8], dtype: Dtype, shape: &[usize]) -> Result<Tensor<T>, Error> {
     let tensor: Box<dyn Any> = if T::NAME == "f32" {
         let (chunks, _) = bytes.as_chunks();
         Box::new(Tensor::new(chunks.iter().map(|&b| f32::from_le_bytes(b)).collect::<Vec<_>>(), shape)?)
+    } else if dtype == Dtype::F32 {
+        let (chunks, _) = bytes.as_chunks();
+        Box::new(Tensor::new(chunks.iter().map(|&b| f64::from(f32::from_le_bytes(b))).collect::<Vec<_>>(), shape)?)
     } else {
         let (chunks, _) = bytes.as_chunks();
         Box::new(Tensor::new(chunks.iter().map(|&b| f64::from_le_bytes(b)).collect::<Vec<_>>(), shape)?)

@@ -29,7 +29,7 @@ pub trait Target<T: Real>: Clone {
     fn accuracy(&self, output: &Tensor<T>) -> Result<Option<f64>, Error>;
 }
 
-/// Classes; a row is right if the largest output stands at its class.
+/// Classes; a row is right if the largest output stands at its class. Of an output that is not `[rows, classes]` nothing can be said.
 impl<T: Real> Target<T> for Indices {
     fn rows(&self) -> usize {
         self.len()
@@ -41,11 +41,17 @@ impl<T: Real> Target<T> for Indices {
         Ok(Indices::from(chosen.ok_or_else(why)?))
     }
     fn accuracy(&self, output: &Tensor<T>) -> Result<Option<f64>, Error> {
-        metrics::accuracy(&metrics::argmax(output)?, self).map(Some)
+        match **output.shape() {
+            // A single column has its largest element nowhere else.
+            [rows, classes] if classes >= 2 && rows == self.len() && rows > 0 => {
+                metrics::accuracy(&metrics::argmax(output)?, self).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 }
 
-/// Numbers; whether a row is right cannot be said.
+/// Numbers; whether a row is right cannot be said. Where they are classes 0 and 1, see [`fit_with_metric`](crate::fit_with_metric).
 impl<T: Real> Target<T> for Tensor<T> {
     fn rows(&self) -> usize {
         self.shape().first().copied().unwrap_or(0)
@@ -252,6 +258,16 @@ mod tests {
         let last = data.select(&Indices::from(vec![2, 2])).unwrap();
         assert_eq!(last.features(), &autograd::tensor![[4.0, 5.0], [4.0, 5.0]]);
         assert_eq!(last.targets(), &autograd::tensor![[2.0], [2.0]]);
+    }
+
+    #[test]
+    fn accuracy_needs_a_score_for_each_class() {
+        let labels = Indices::from(vec![0, 1]);
+        let accuracy = |output: &Tensor<f64>| labels.accuracy(output).unwrap();
+        assert_eq!(accuracy(&autograd::tensor![[1.0, 0.0], [1.0, 0.0]]), Some(0.5));
+        for other in [autograd::tensor![[1.0], [0.0]], autograd::tensor![1.0, 0.0], autograd::tensor![[1.0, 0.0]]] {
+            assert_eq!(accuracy(&other), None, "{other:?}");
+        }
     }
 
     #[test]

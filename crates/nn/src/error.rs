@@ -41,6 +41,17 @@ pub enum Error {
         /// How many parameters the model has.
         count: usize,
     },
+    /// A step of an optimiser would have made a parameter infinite or NaN; the model is unchanged.
+    #[error(
+        "the step{} would make {name:?} infinite or NaN: a smaller learning rate or smaller initial weights may help, and the data should be scaled",
+        .at.map(|(epoch, step)| format!(" (epoch {epoch}, step {step})")).unwrap_or_default()
+    )]
+    NonFiniteStep {
+        /// The first such parameter.
+        name: String,
+        /// The epoch and the step in it, both from 1, in [`fit`](crate::fit()).
+        at: Option<(usize, usize)>,
+    },
     /// The loss became infinite or NaN while training.
     #[error(
         "the loss was {loss} in epoch {epoch}, step {step}: a smaller learning rate or smaller initial weights may help, and the data should be scaled"
@@ -93,7 +104,7 @@ pub enum Error {
         found: usize,
     },
     /// There is no column of that name.
-    #[error("{}: there is no column {column:?}; there are {}", .path.display(), quoted(.available))]
+    #[error("{}: there is no column {:?}; there are {}", .path.display(), short(.column), quoted(.available))]
     MissingColumn {
         /// The file.
         path: PathBuf,
@@ -103,7 +114,7 @@ pub enum Error {
         available: Vec<String>,
     },
     /// A field does not hold what was expected.
-    #[error("{}, line {line}, column {column:?}: {text:?} is not {expected}", .path.display())]
+    #[error("{}, line {line}, column {:?}: {:?} is not {expected}", .path.display(), short(.column), short(.text))]
     Field {
         /// The file.
         path: PathBuf,
@@ -118,7 +129,7 @@ pub enum Error {
     },
 
     /// A file of weights is damaged, or something else.
-    #[error("{}: the file is damaged or no safetensors file: {why}", .path.display())]
+    #[error("{}: the file is damaged or not a safetensors file: {why}", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -156,7 +167,7 @@ pub enum Error {
         model: Vec<usize>,
     },
     /// A parameter has another element type in the file than in the model.
-    #[error("{}: {name:?} is {file} in the file, but the model is {model}; load it into a model of that type", .path.display())]
+    #[error("{}: {name:?} is {file} in the file, but the model is {model}; {}", .path.display(), dtype_advice(.file))]
     DtypeMismatch {
         /// The file.
         path: PathBuf,
@@ -181,13 +192,31 @@ impl Error {
     }
 }
 
+/// Which models take elements of this type.
+fn dtype_advice(file: &str) -> &'static str {
+    match file {
+        "f64" => "load it into a model of f64, or save it as f32",
+        "f32" => "load it into a model of f32 or f64",
+        _ => "only f32 and f64 can be loaded, so convert the file to one of them",
+    }
+}
+
+/// A text for a message, cut where it would be long.
+fn short(text: &str) -> String {
+    const SHOWN: usize = 60;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// A list of names for a message, shortened where it would be long.
 fn quoted(names: &[String]) -> String {
     const SHOWN: usize = 12;
     if names.is_empty() {
         return "nothing".to_owned();
     }
-    let shown: Vec<_> = names.iter().take(SHOWN).map(|name| format!("{name:?}")).collect();
+    let shown: Vec<_> = names.iter().take(SHOWN).map(|name| format!("{:?}", short(name))).collect();
     match names.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),

@@ -24,6 +24,10 @@ pub enum Fan {
 /// | `HeUniform(fan)` | uniform on `±gain·√(3 / fan)` |
 /// | `HeNormal(fan)` | normal with `σ = gain / √fan` |
 ///
+/// He's σ = √(2 / fan) is `HeNormal` with the gain √2 of relu. [`Perceptron`](crate::Perceptron) and [`Mlp`](crate::Mlp) pass the gain of
+/// their activation; [`Linear::new`](crate::Linear::new), which knows of none, has gain 1 and so half of He's variance. For a linear layer
+/// before a relu of your own take [`Linear::with_gain`](crate::Linear::with_gain).
+///
 /// The gain belongs to the activation that follows: see [`Activation::gain`](crate::Activation::gain). The rules that name their
 /// numbers take no gain.
 ///
@@ -75,7 +79,25 @@ impl Init {
     /// Uniform on ±0.1, the usual choice of textbooks for small networks.
     #[must_use]
     pub fn uniform() -> Init {
-        Init::Uniform { low: -0.1, high: 0.1 }
+        Init::uniform_in(-0.1, 0.1)
+    }
+
+    /// Uniform on [low, high).
+    #[must_use]
+    pub fn uniform_in(low: f64, high: f64) -> Init {
+        Init::Uniform { low, high }
+    }
+
+    /// Glorot's uniform rule: the same as [`Init::XavierUniform`].
+    #[must_use]
+    pub fn xavier_uniform() -> Init {
+        Init::XavierUniform
+    }
+
+    /// Glorot's normal rule: the same as [`Init::XavierNormal`].
+    #[must_use]
+    pub fn xavier_normal() -> Init {
+        Init::XavierNormal
     }
 
     /// He's uniform rule with `fan_in`.
@@ -107,6 +129,9 @@ impl Init {
         let shape = [out, inputs];
         match *self {
             Init::Zeros => Ok(Tensor::zeros(shape)?),
+            Init::Constant(c) if !T::of(c).is_finite() => {
+                Err(Error::config(format!("{self:?}"), format!("a number that is finite in {} is needed", T::NAME)))
+            }
             Init::Constant(c) => Ok(Tensor::full(T::of(c), shape)?),
             Init::Uniform { low, high } => self.uniform_on(low, high, shape, rng),
             Init::Normal { mean, std } => self.normal(mean, std, shape, rng),
@@ -210,7 +235,19 @@ mod tests {
     }
 
     #[test]
+    fn constructors_are_the_rules_of_their_names() {
+        assert_eq!(Init::uniform(), Init::Uniform { low: -0.1, high: 0.1 });
+        assert_eq!(Init::uniform_in(0.0, 2.0), Init::Uniform { low: 0.0, high: 2.0 });
+        assert_eq!([Init::xavier_uniform(), Init::xavier_normal()], [Init::XavierUniform, Init::XavierNormal]);
+        assert_eq!([Init::he_uniform(), Init::he_normal()], [Init::HeUniform(Fan::In), Init::HeNormal(Fan::In)]);
+    }
+
+    #[test]
     fn nonsense_is_refused() {
+        for c in [f64::NAN, f64::INFINITY, 1e39] {
+            let refused = Init::Constant(c).sample::<f32>([2, 2], 1.0, &mut ChaCha8Rng::seed_from_u64(0));
+            assert!(matches!(refused, Err(Error::Config { .. })), "{c}");
+        }
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         for init in
             [Init::Uniform { low: 1.0, high: -1.0 }, Init::Normal { mean: 0.0, std: -1.0 }, Init::Normal { mean: f64::NAN, std: 1.0 }]

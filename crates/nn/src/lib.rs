@@ -68,7 +68,7 @@ pub use module::{Module, Parameters};
 pub use optim::Sgd;
 pub use parameter::Parameter;
 pub use perceptron::Perceptron;
-pub use train::{Epoch, Fit, History, fit};
+pub use train::{Epoch, Fit, History, fit, fit_with_metric};
 
 /// The examples of the README compile and run.
 #[cfg(doctest)]

@@ -30,6 +30,9 @@ crate::parameters!(Linear<T> { weight, bias });
 impl<T: Real> Linear<T> {
     /// A layer with weights drawn by a rule, with gain 1, and biases 0.
     ///
+    /// With gain 1, the rules of He give half of the variance that they have before a relu: there, use [`Perceptron`](crate::Perceptron) or
+    /// [`Linear::with_gain`].
+    ///
     /// # Errors
     /// [`Error::Config`] for a size of 0, and those of [`Init::sample`].
     pub fn new(inputs: usize, outputs: usize, init: Init, rng: &mut (impl Rng + ?Sized)) -> Result<Self, Error> {
@@ -61,17 +64,6 @@ impl<T: Real> Linear<T> {
         Ok(Linear { weight: Parameter::new(weight), bias: bias.map(Parameter::new) })
     }
 
-    /// x Wᵀ + b for given variables: what [`forward`](Module::forward) computes with the parameters of a layer.
-    #[must_use]
-    #[track_caller]
-    pub fn affine<'g>(x: Var<'g, T>, weight: Var<'g, T>, bias: Option<Var<'g, T>>) -> Var<'g, T> {
-        let y = x.matmul_as(weight, false, true);
-        match bias {
-            Some(bias) => y + bias,
-            None => y,
-        }
-    }
-
     /// The same layer without biases.
     #[must_use]
     pub fn without_bias(self) -> Self {
@@ -82,8 +74,11 @@ impl<T: Real> Linear<T> {
 impl<T: Real> Module<T> for Linear<T> {
     #[track_caller]
     fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
-        let bias = self.bias.as_ref().map(|bias| bias.bind(x.graph()));
-        Linear::affine(x, self.weight.bind(x.graph()), bias)
+        let y = x.matmul_as(self.weight.bind(x.graph()), false, true);
+        match &self.bias {
+            Some(bias) => y + bias.bind(x.graph()),
+            None => y,
+        }
     }
 }
 

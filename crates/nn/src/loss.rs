@@ -44,7 +44,7 @@ pub fn mae<'g, T: Real>(prediction: Var<'g, T>, target: Var<'g, T>) -> Var<'g, T
 
 /// Binary cross-entropy of probabilities: the mean of −t·ln p − (1 − t)·ln(1 − p).
 ///
-/// Logarithms below −100 count as −100, as in PyTorch, and have slope 0 there. A probability outside 0..=1 gives NaN. Prefer
+/// Logarithms below −100 count as −100, as in PyTorch; unlike in PyTorch, their slope is 0 there. A probability outside 0..=1 gives NaN. Prefer
 /// [`binary_cross_entropy_with_logits`], which needs no such bound.
 ///
 /// # Errors
@@ -65,7 +65,7 @@ pub fn binary_cross_entropy<'g, T: Real>(probability: Var<'g, T>, target: Var<'g
 
 /// Binary cross-entropy of logits, of x where p = sigmoid(x): the mean of t·softplus(−x) + (1 − t)·softplus(x).
 ///
-/// No term cancels another, so that it is exact for logits of any size.
+/// No term cancels another, so that it is exact for logits of any finite size.
 ///
 /// # Errors
 /// Prediction and target of different shapes.
@@ -102,7 +102,8 @@ pub fn cross_entropy<'g, T: Real>(logits: Var<'g, T>, labels: &Indices) -> Var<'
     if let Some(why) = logits.shape().ok().and_then(|shape| unfit_labels(&shape, labels)) {
         return refused("cross_entropy", why, &[logits]);
     }
-    logits.graph().try_var(|| Ok(-logits.log_softmax(-1).gather(-1, &labels.reshape([labels.len(), 1])?).mean()))
+    // −0 would be printed as such; 0 − 0 is 0.
+    logits.graph().try_var(|| Ok(0.0 - logits.log_softmax(-1).gather(-1, &labels.reshape([labels.len(), 1])?).mean()))
 }
 
 /// Why these labels do not belong to logits of this shape, if they do not.
@@ -125,6 +126,9 @@ fn mean_of<'g, T: Real>(loss: &'static str, f: fn() -> Handle, prediction: Var<'
         (Ok(found), Ok(expected)) if found != expected => {
             refused(loss, ErrorKind::Mismatch { expected, found, except: None }, &[prediction, target])
         }
+        _ if !std::ptr::eq(prediction.graph(), target.graph()) => {
+            refused(loss, ErrorKind::OtherGraph { here: prediction.location(), there: target.location() }, &[prediction, target])
+        }
         _ => prediction.graph().call(f(), &[prediction, target]).mean(),
     }
 }
@@ -144,7 +148,7 @@ fn absolute_error() -> Handle {
 #[inline(never)]
 fn bce() -> Handle {
     Handle::new(Pointwise(function!(
-        |p, t| -(t * p.ln().clamp(-100.0, f64::INFINITY) + (1.0 - t) * (-p).ln_1p().clamp(-100.0, f64::INFINITY))
+        |p, t| 0.0 - (t * p.ln().clamp(-100.0, f64::INFINITY) + (1.0 - t) * (-p).ln_1p().clamp(-100.0, f64::INFINITY))
     )))
 }
 
@@ -272,6 +276,27 @@ mod tests {
         assert!(message.contains("labels = indices of shape [1]: a vector is needed, one label for each row"), "{message}");
         let message = why(logits.sum(), vec![0]);
         assert!(message.contains("a matrix is needed, [batch, classes]"), "{message}");
+    }
+
+    #[test]
+    fn a_perfect_loss_is_not_negative() {
+        let g = Graph::<f64>::new();
+        let one = g.variable(tensor![1.0]);
+        let logits = g.variable(tensor![[1e3, -1e3]]);
+        for loss in [cross_entropy(logits, &Indices::from(vec![0])), binary_cross_entropy(one, g.constant(tensor![1.0])), mse(one, one)] {
+            assert_eq!(loss.item().unwrap().to_bits(), 0.0f64.to_bits());
+        }
+        let zero = binary_cross_entropy(g.variable(tensor![0.0]), g.constant(tensor![0.0]));
+        assert_eq!(zero.item().unwrap().to_bits(), 0.0f64.to_bits());
+    }
+
+    #[test]
+    fn a_target_of_another_graph() {
+        let (g, other) = (Graph::<f64>::new(), Graph::<f64>::new());
+        let error = mse(g.variable(tensor![1.0]), other.constant(tensor![1.0])).value().unwrap_err();
+        assert_eq!(error.op(), Some("mse"));
+        assert!(matches!(error.kind(), ErrorKind::OtherGraph { .. }), "{error}");
+        assert_eq!(error.location().map(std::panic::Location::line), Some(line!() - 3));
     }
 
     #[test]

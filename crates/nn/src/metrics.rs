@@ -33,7 +33,7 @@ pub fn argmax<T: Real>(scores: &Tensor<T>) -> Result<Indices, Error> {
     Ok(Indices::from(scores.as_slice().chunks_exact(classes).map(largest).collect::<Vec<_>>()))
 }
 
-/// 1 where a score is above the threshold, else 0: the classes of a model with one output. All axes are laid out in one.
+/// 1 where a score is above the threshold, else 0: the classes of a model with one output, flattened to one axis.
 ///
 /// ```
 /// use autograd::tensor;
@@ -58,15 +58,38 @@ pub fn above<T: Real>(scores: &Tensor<T>, threshold: f64) -> Indices {
 /// [`Error::Config`] for different numbers of predictions and labels, or none.
 pub fn accuracy(predicted: &Indices, labels: &Indices) -> Result<f64, Error> {
     check(predicted, labels)?;
-    if labels.is_empty() {
-        return Err(Error::config("accuracy", "there are no labels"));
-    }
     let right = predicted.as_slice().iter().zip(labels.as_slice()).filter(|(p, l)| p == l).count();
     #[allow(clippy::cast_precision_loss)] // counts far below 2⁵²
     Ok(right as f64 / labels.len() as f64)
 }
 
+/// The share of outputs on the right side of a threshold: above it where the target is 1, elsewhere where the target is 0. The threshold is
+/// 0 for logits, and ½ for probabilities.
+///
+/// ```
+/// use autograd::tensor;
+/// let (logits, targets) = (tensor![[-2.0], [0.5], [3.0], [1.0]], tensor![[0.0], [1.0], [1.0], [0.0]]);
+/// assert_eq!(nn::metrics::binary_accuracy(&logits, &targets, 0.0)?, 0.75);
+/// # Ok::<(), nn::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Config`] for outputs and targets of different shapes, for none, and for targets that are neither 0 nor 1.
+pub fn binary_accuracy<T: Real>(output: &Tensor<T>, targets: &Tensor<T>, threshold: f64) -> Result<f64, Error> {
+    if output.shape() != targets.shape() {
+        let why = format!("their shapes are {} and {}, but must be equal", output.shape(), targets.shape());
+        return Err(Error::config("outputs and targets", why));
+    }
+    if let Some(other) = targets.as_slice().iter().find(|&&t| t != T::ZERO && t != T::ONE) {
+        return Err(Error::config(format!("target {other}"), "targets of two classes are 0 and 1"));
+    }
+    accuracy(&above(output, threshold), &above(targets, 0.5))
+}
+
 fn check(predicted: &Indices, labels: &Indices) -> Result<(), Error> {
+    if labels.is_empty() && predicted.is_empty() {
+        return Err(Error::config("predictions and labels", "there are none, but at least one is needed"));
+    }
     if predicted.shape() == labels.shape() {
         return Ok(());
     }
@@ -94,15 +117,21 @@ pub struct ConfusionMatrix {
     counts: Vec<usize>,
 }
 
+/// More than can be read, and little enough for memory.
+const MOST_CLASSES: usize = 4096;
+
 impl ConfusionMatrix {
     /// Counts predictions; there are as many classes as the largest one says.
     ///
     /// # Errors
-    /// [`Error::Config`] for different numbers of predictions and labels.
+    /// [`Error::Config`] for different numbers of predictions and labels, or none, and for a class of 4096 or above.
     pub fn new(predicted: &Indices, labels: &Indices) -> Result<Self, Error> {
         check(predicted, labels)?;
-        let largest = predicted.as_slice().iter().chain(labels.as_slice()).max();
-        let classes = largest.map_or(0, |class| class + 1);
+        let largest = predicted.as_slice().iter().chain(labels.as_slice()).copied().max().unwrap_or(0);
+        if largest >= MOST_CLASSES {
+            return Err(Error::config(format!("class {largest}"), format!("a confusion matrix has classes below {MOST_CLASSES}")));
+        }
+        let classes = largest + 1;
         let mut counts = vec![0; classes * classes];
         for (p, l) in predicted.as_slice().iter().zip(labels.as_slice()) {
             counts[l * classes + p] += 1;
@@ -168,6 +197,28 @@ mod tests {
         assert_eq!(accuracy(&labels, &labels).unwrap(), 1.0);
         assert!(accuracy(&Indices::from(vec![0]), &labels).is_err());
         assert!(accuracy(&Indices::from(vec![]), &Indices::from(vec![])).is_err());
+    }
+
+    #[test]
+    fn two_classes_and_one_output() {
+        let targets = tensor![[1.0], [0.0]];
+        assert_eq!(binary_accuracy(&tensor![[0.1], [0.0]], &targets, 0.0).unwrap(), 1.0);
+        assert_eq!(binary_accuracy(&tensor![[0.1], [0.0]], &targets, 0.5).unwrap(), 0.5);
+        let none = Tensor::<f64>::zeros([0, 1]).unwrap();
+        for (output, targets) in [(tensor![0.1, 0.0], targets), (tensor![[0.0]], tensor![[0.5]]), (none.clone(), none)] {
+            assert!(matches!(binary_accuracy(&output, &targets, 0.0), Err(Error::Config { .. })), "{output:?}");
+        }
+    }
+
+    #[test]
+    fn a_confusion_matrix_of_nothing_or_of_too_many_classes() {
+        let of = |predicted: Vec<usize>, labels: Vec<usize>| ConfusionMatrix::new(&Indices::from(predicted), &Indices::from(labels));
+        assert!(of(vec![], vec![]).is_err() && of(vec![1], vec![1, 0]).is_err() && of(vec![], vec![0]).is_err());
+        for huge in [usize::MAX, 1 << 40, 4096] {
+            let message = of(vec![huge], vec![0]).unwrap_err().to_string();
+            assert_eq!(message, format!("class {huge}: a confusion matrix has classes below 4096"));
+        }
+        assert_eq!(of(vec![4095], vec![0]).unwrap().count(0, 4095), 1);
     }
 
     #[test]

@@ -7,6 +7,9 @@ use crate::{activation::Activation, error::Error, init::Init, module::Module, pe
 
 /// Layers of neurons, one after the other, each with its own activation.
 ///
+/// The element type of a model is that of its graphs. A literal such as `1.0` is an f64 unless something says otherwise: where nothing does,
+/// write `1.0f32` for a model of f32.
+///
 /// ```
 /// use autograd::{Graph, Tensor};
 /// use nn::{Activation, Init, Mlp, Module, Parameters};

@@ -146,7 +146,7 @@ impl<T: Real, P: Parameters<T> + ?Sized> Parameters<T> for Box<P> {
 /// Every field must be named, those that are not learned after a semicolon, so that a layer cannot be forgotten: it would not compile.
 /// A struct for one element type is written `parameters!(Model: f64 { … });`.
 ///
-/// A model with two inputs, which so is no [`Module`]: a plain struct, with a `forward` of its own.
+/// A model with two inputs, which therefore is not a [`Module`]: a plain struct, with a `forward` of its own.
 ///
 /// ```
 /// use autograd::{Graph, Real, Var, tensor};

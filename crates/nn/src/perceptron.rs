@@ -14,7 +14,7 @@ use crate::{
 
 /// A layer of neurons, each of which adds up its weighted inputs and a bias, and applies the [`Activation`]: f(x Wᵀ + b).
 ///
-/// With one neuron and a step for f, this is the perceptron of F. Rosenblatt (1958). Its parameters are `weight` and `bias`.
+/// With one neuron and [`Activation::Step`], this is the perceptron of F. Rosenblatt (1958). Its parameters are `weight` and `bias`.
 ///
 /// ```
 /// use autograd::{Graph, tensor};

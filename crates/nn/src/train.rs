@@ -2,7 +2,9 @@
 
 mod progress;
 
-use autograd::{Graph, Real, Var};
+use std::panic::Location;
+
+use autograd::{Graph, Real, Tensor, Var};
 use progress::Progress;
 use rand::Rng;
 
@@ -36,7 +38,8 @@ impl Default for Fit {
 pub struct Epoch {
     /// The mean loss of the batches, each before its step.
     pub loss: f64,
-    /// The share of rows that were right, each before the step of its batch, where the targets are classes.
+    /// The share of rows that were right, each before the step of its batch, where the targets are classes; with [`fit_with_metric`], the mean
+    /// of what the metric said.
     pub accuracy: Option<f64>,
 }
 
@@ -45,7 +48,7 @@ pub struct Epoch {
 pub struct History {
     /// The epochs, in order.
     pub epochs: Vec<Epoch>,
-    /// The parameters on which the loss did not depend in some step, and which so were not trained in it.
+    /// The parameters on which the loss did not depend in some step, and which therefore were not trained in it.
     pub untrained: Vec<String>,
 }
 
@@ -57,10 +60,11 @@ impl History {
     }
 }
 
-/// Trains a model on a data set: in each epoch, on all rows, in batches of random order.
+/// Trains a model on a data set: in each epoch on all rows, in batches, in a new random order each epoch.
 ///
 /// `loss` gets the output of the model and the targets of the batch. [`cross_entropy`](crate::loss::cross_entropy) fits as it is; for
-/// targets that are tensors, write `|y, t| mse(y, y.graph().constant(t))`.
+/// targets that are tensors, write `|y, t| mse(y, y.graph().constant(t))`. Write such a closure in place, or make it a `fn`: one that is first
+/// stored in a variable has a single lifetime for `y`, and the compiler says that it is "not general enough".
 ///
 /// ```
 /// use autograd::tensor;
@@ -78,11 +82,78 @@ impl History {
 ///
 /// # Errors
 /// [`Error::Diverged`] when the loss is infinite or NaN, before that step changes the model; [`Error::Config`] for no
-/// rows, or batches of 0 rows; what went wrong in the model or the loss.
+/// rows, or batches of 0 rows; [`Error::NonFiniteStep`] when a step would make a parameter infinite or NaN; what went wrong in the model or
+/// the loss, with the line that called this function unless a line of your own is nearer.
+#[track_caller]
 pub fn fit<T, M, Y, L>(
     model: &mut M,
     data: &Dataset<T, Y>,
     loss: L,
+    optimizer: &mut Sgd<T>,
+    plan: &Fit,
+    rng: &mut (impl Rng + ?Sized),
+) -> Result<History, Error>
+where
+    T: Real,
+    M: Module<T> + ?Sized,
+    Y: Target<T>,
+    L: for<'g> Fn(Var<'g, T>, &Y) -> Var<'g, T>,
+{
+    train(model, data, loss, |output, targets| targets.accuracy(output), optimizer, plan, rng)
+}
+
+/// As [`fit`], with a metric of the output and the targets of each batch, which is reported as accuracy.
+///
+/// For two classes and one output, [`binary_accuracy`](crate::metrics::binary_accuracy) is such a metric: its threshold is 0 where the output
+/// is a logit, and ½ where it is a probability, which nothing but you can know.
+///
+/// ```
+/// use autograd::tensor;
+/// use nn::{Dataset, Fit, Init, Linear, Sgd, fit_with_metric, loss::binary_cross_entropy_with_logits, metrics::binary_accuracy};
+/// use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+/// let mut rng = ChaCha8Rng::seed_from_u64(0);
+/// let sides = Dataset::new(tensor![[-2.0], [-1.0], [1.0], [2.0]], tensor![[0.0], [0.0], [1.0], [1.0]])?;
+/// let mut model = Linear::<f64>::new(1, 1, Init::Zeros, &mut rng)?;
+/// let history = fit_with_metric(
+///     &mut model,
+///     &sides,
+///     |y, t| binary_cross_entropy_with_logits(y, y.graph().constant(t)),
+///     |y, t| binary_accuracy(y, t, 0.0),
+///     &mut Sgd::new(0.5),
+///     &Fit::default(),
+///     &mut rng,
+/// )?;
+/// assert_eq!(history.last().unwrap().accuracy, Some(1.0));
+/// # Ok::<(), nn::Error>(())
+/// ```
+///
+/// # Errors
+/// As for [`fit`], and those of the metric.
+#[track_caller]
+pub fn fit_with_metric<T, M, Y, L>(
+    model: &mut M,
+    data: &Dataset<T, Y>,
+    loss: L,
+    metric: impl Fn(&Tensor<T>, &Y) -> Result<f64, Error>,
+    optimizer: &mut Sgd<T>,
+    plan: &Fit,
+    rng: &mut (impl Rng + ?Sized),
+) -> Result<History, Error>
+where
+    T: Real,
+    M: Module<T> + ?Sized,
+    Y: Target<T>,
+    L: for<'g> Fn(Var<'g, T>, &Y) -> Var<'g, T>,
+{
+    train(model, data, loss, |output, targets| metric(output, targets).map(Some), optimizer, plan, rng)
+}
+
+#[track_caller]
+fn train<T, M, Y, L>(
+    model: &mut M,
+    data: &Dataset<T, Y>,
+    loss: L,
+    metric: impl Fn(&Tensor<T>, &Y) -> Result<Option<f64>, Error>,
     optimizer: &mut Sgd<T>,
     plan: &Fit,
     rng: &mut (impl Rng + ?Sized),
@@ -105,13 +176,17 @@ where
             let batch = batch?;
             let graph = Graph::new();
             let output = model.forward(graph.constant(batch.features()));
-            let cost = loss(output, batch.targets());
+            let cost = with_line(loss(output, batch.targets()));
             let value = cost.item()?.to_f64();
             if !value.is_finite() {
                 return Err(Error::Diverged { epoch, step: step + 1, loss: value });
             }
-            so_far.add(batch.len(), value, batch.targets().accuracy(&output.value()?)?);
-            for name in optimizer.step(model, &cost.backward()?)? {
+            so_far.add(batch.len(), value, metric(&output.value()?, batch.targets())?);
+            let untrained = optimizer.step(model, &cost.backward()?).map_err(|error| match error {
+                Error::NonFiniteStep { name, .. } => Error::NonFiniteStep { name, at: Some((epoch, step + 1)) },
+                other => other,
+            })?;
+            for name in untrained {
                 if !history.untrained.contains(&name) {
                     history.untrained.push(name);
                 }
@@ -122,6 +197,24 @@ where
     }
     progress.finish();
     Ok(history)
+}
+
+/// The loss, and if it is an error whose line is one of the standard library, the same error with the line that called this function.
+///
+/// A loss that is passed as a function, such as `cross_entropy`, is called by the standard library, and takes that for its caller.
+#[track_caller]
+fn with_line<T: Real>(cost: Var<'_, T>) -> Var<'_, T> {
+    fn call(f: impl Fn() -> &'static Location<'static>) -> &'static Location<'static> {
+        f()
+    }
+    match cost.shape() {
+        Err(error) if error.location().is_some_and(|at| at.file() == call(Location::caller).file()) => {
+            let anew = autograd::Error::from(error.kind().clone());
+            let anew = error.op().map_or(anew.clone(), |op| anew.in_op(op, || error.shapes().to_vec()));
+            cost.graph().try_var(|| Err(anew))
+        }
+        _ => cost,
+    }
 }
 
 /// Means over rows, while they come in.
@@ -148,13 +241,14 @@ impl Running {
 
 #[cfg(test)]
 mod tests {
-    use autograd::{Indices, Tensor, tensor};
+    use autograd::{Indices, tensor};
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
     use super::*;
     use crate::{
         Activation, Init, Linear, Mlp,
         loss::{cross_entropy, mse},
+        metrics::binary_accuracy,
     };
 
     fn line() -> Dataset<f64, Tensor<f64>> {
@@ -223,6 +317,50 @@ mod tests {
         let plan = Fit { epochs: 2, batch_size: 2, progress: false };
         let history = fit(&mut model, &line(), |y, t| mse(y, y.graph().constant(t)), &mut Sgd::new(0.1), &plan, &mut rng).unwrap();
         assert_eq!(history.untrained, ["idle.weight", "idle.bias"]);
+    }
+
+    #[test]
+    fn two_classes_and_one_output() {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut model = Linear::<f64>::new(1, 1, Init::Zeros, &mut rng).unwrap();
+        let data = Dataset::new(tensor![[0.0], [1.0], [2.0], [3.0]], tensor![[0.0], [0.0], [0.0], [1.0]]).unwrap();
+        let plan = Fit { epochs: 1, batch_size: 3, progress: false };
+        let history = fit_with_metric(
+            &mut model,
+            &data,
+            |y, t| mse(y, y.graph().constant(t)),
+            |y, t| binary_accuracy(y, t, 0.5),
+            &mut Sgd::new(0.0),
+            &plan,
+            &mut rng,
+        );
+        assert_eq!(history.unwrap().last().unwrap().accuracy, Some(0.75));
+    }
+
+    #[test]
+    fn a_step_that_would_ruin_the_model_is_reported_with_epoch_and_step() {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut model = Linear::<f64>::new(1, 1, Init::Zeros, &mut rng).unwrap();
+        let plan = Fit { epochs: 3, batch_size: 4, progress: false };
+        let error = fit(&mut model, &line(), |y, t| mse(y, y.graph().constant(t)), &mut Sgd::new(1e308), &plan, &mut rng).unwrap_err();
+        assert!(matches!(&error, Error::NonFiniteStep { name, at: Some((1, 1)) } if name == "weight"), "{error}");
+        assert_eq!(model.weight.value(), &tensor![[0.0]]);
+    }
+
+    #[test]
+    fn what_goes_wrong_in_the_model_or_the_loss_has_the_line_that_called_fit() {
+        let place = |error: &Error| match error {
+            Error::Autograd(error) => error.location().map(|at| (at.file(), at.line())),
+            _ => None,
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let (mut wide, mut narrow) = (Linear::new(3, 2, Init::Zeros, &mut rng).unwrap(), Linear::new(2, 1, Init::Zeros, &mut rng).unwrap());
+        let mut sgd = Sgd::new(0.1);
+        let in_the_model = fit(&mut wide, &corners(), cross_entropy, &mut sgd, &Fit::default(), &mut rng).unwrap_err();
+        assert_eq!(place(&in_the_model), Some((file!(), line!() - 1)));
+        let in_the_loss = fit(&mut narrow, &corners(), cross_entropy, &mut sgd, &Fit::default(), &mut rng).unwrap_err();
+        assert_eq!(place(&in_the_loss), Some((file!(), line!() - 1)));
+        assert!(in_the_loss.to_string().starts_with("cross_entropy([4, 1]): label = 1: "), "{in_the_loss}");
     }
 
     #[test]

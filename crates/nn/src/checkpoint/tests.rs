@@ -120,7 +120,7 @@ fn what_is_no_safetensors_file() {
     for text in ["", "p0,p1,label\n1,2,3\n", "{\"layers\": []}", "\u{89}PNG and so on and so on"] {
         fs::write(folder.file(), text).unwrap();
         let error = load(&mut model, folder.file()).unwrap_err();
-        assert!(error.to_string().contains("damaged or no safetensors file"), "{error}");
+        assert!(error.to_string().contains("damaged or not a safetensors file"), "{error}");
     }
     let error = load(&mut model, folder.0.join("nothing")).unwrap_err();
     assert!(matches!(error, Error::Io { .. }) && error.to_string().contains("nothing: "), "{error}");
@@ -153,11 +153,64 @@ fn a_file_of_another_model_is_refused_and_changes_nothing() {
     assert_eq!(message, format!("{shown}: the file holds \"layers.1.bias\", \"layers.1.weight\", which the model does not have"));
     assert_eq!(bits(&model), before);
 
-    let message = load(&mut mlp::<f64>(&[4, 3, 2], 2), &path).unwrap_err().to_string();
-    assert_eq!(
-        message,
-        format!("{shown}: \"layers.0.weight\" is f32 in the file, but the model is f64; load it into a model of that type")
-    );
+    save(&mlp::<f64>(&[4, 3, 2], 1), &path).unwrap();
+    let message = load(&mut mlp::<f32>(&[4, 3, 2], 2), &path).unwrap_err().to_string();
+    let advice = "load it into a model of f64, or save it as f32";
+    assert_eq!(message, format!("{shown}: \"layers.0.weight\" is f64 in the file, but the model is f32; {advice}"));
+
+    let view = TensorView::new(Dtype::F16, vec![1], &[0, 0]).unwrap();
+    fs::write(&path, safetensors::serialize([("", view)], None).unwrap()).unwrap();
+    let message = load(&mut Parameter::new(tensor![1.0f32]), &path).unwrap_err().to_string();
+    assert!(message.ends_with("; only f32 and f64 can be loaded, so convert the file to one of them"), "{message}");
+}
+
+#[test]
+fn a_file_of_f32_loads_into_a_model_of_f64() {
+    let folder = Folder::new("widen");
+    let model = mlp::<f32>(&[4, 3, 2], 1);
+    save(&model, folder.file()).unwrap();
+    let mut wide = mlp::<f64>(&[4, 3, 2], 2);
+    load(&mut wide, folder.file()).unwrap();
+    assert_eq!(bits(&wide), bits(&model));
+}
+
+#[test]
+fn the_reserved_name_is_refused() {
+    struct Odd(Parameter<f64>);
+    impl Parameters<f64> for Odd {
+        fn visit<'a>(&'a self, _: &str, f: &mut dyn FnMut(String, &'a Parameter<f64>)) {
+            self.0.visit("__metadata__", f);
+        }
+        fn visit_mut<'a>(&'a mut self, _: &str, f: &mut dyn FnMut(String, &'a mut Parameter<f64>)) {
+            self.0.visit_mut("__metadata__", f);
+        }
+    }
+    let folder = Folder::new("reserved");
+    assert!(matches!(save(&Odd(Parameter::new(tensor![1.0])), folder.file()), Err(Error::Config { .. })));
+    assert!(folder.names().is_empty());
+}
+
+#[test]
+fn leftovers_do_not_block_saving() {
+    let folder = Folder::new("leftovers");
+    // The counter is shared with the other tests, so several numbers are taken.
+    let left = |n: usize| folder.0.join(format!("model.safetensors.{}-{n}.tmp", std::process::id()));
+    (0..300).for_each(|n| fs::write(left(n), "x").unwrap());
+    save(&mlp::<f32>(&[3, 2], 1), folder.file()).unwrap();
+    load(&mut mlp::<f32>(&[3, 2], 2), folder.file()).unwrap();
+    assert_eq!(folder.names().len(), 301);
+}
+
+#[cfg(unix)]
+#[test]
+fn permissions_are_kept() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("permissions");
+    let model = mlp::<f32>(&[3, 2], 1);
+    save(&model, folder.file()).unwrap();
+    fs::set_permissions(folder.file(), fs::Permissions::from_mode(0o640)).unwrap();
+    save(&model, folder.file()).unwrap();
+    assert_eq!(fs::metadata(folder.file()).unwrap().permissions().mode() & 0o777, 0o640);
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Table {
     /// Reads a file.
     ///
     /// # Errors
-    /// A file that cannot be read, that is no UTF-8, that has no rows, or rows of different lengths.
+    /// A file that cannot be read, that is not UTF-8, that has no rows, or rows of different lengths.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let text = fs::read(path).map_err(|cause| Error::Io { path: path.to_owned(), cause })?;
@@ -89,9 +89,12 @@ impl Table {
     }
 
     /// The names of all columns but some.
-    #[must_use]
-    pub fn columns_except(&self, names: &[&str]) -> Vec<&str> {
-        self.columns.iter().map(String::as_str).filter(|column| !names.contains(column)).collect()
+    ///
+    /// # Errors
+    /// [`Error::MissingColumn`] if there is no column to leave out: misspelt, the target would stay among the features.
+    pub fn columns_except(&self, names: &[&str]) -> Result<Vec<&str>, Error> {
+        names.iter().try_for_each(|name| self.place(name).map(drop))?;
+        Ok(self.columns.iter().map(String::as_str).filter(|column| !names.contains(column)).collect())
     }
 
     /// The number of rows.
@@ -109,20 +112,21 @@ impl Table {
     /// The numbers of some columns, `[rows, columns]`.
     ///
     /// # Errors
-    /// [`Error::MissingColumn`], and [`Error::Field`] for what is no finite number.
+    /// [`Error::MissingColumn`], and [`Error::Field`] for what is not a finite number, or not one in `T`.
     pub fn numbers<T: Real>(&self, columns: &[&str]) -> Result<Tensor<T>, Error> {
         let places = columns.iter().map(|column| self.place(column)).collect::<Result<Vec<_>, _>>()?;
         let mut numbers = Vec::with_capacity(self.rows.len() * places.len());
         for (line, row) in &self.rows {
             for &place in &places {
-                let number = self.field(*line, row, place, "a finite number", |text| text.parse().ok().filter(|v: &f64| v.is_finite()))?;
-                numbers.push(T::of(number));
+                // 1e39 is finite, but not in f32.
+                let parse = |text: &str| text.parse().ok().map(T::of).filter(|v| v.is_finite());
+                numbers.push(self.field(*line, row, place, "a finite number", parse)?);
             }
         }
         Ok(Tensor::new(numbers, [self.rows.len(), places.len()])?)
     }
 
-    /// The classes in a column, whole numbers from 0.
+    /// The classes in a column, whole numbers 0, 1, 2, …
     ///
     /// # Errors
     /// [`Error::MissingColumn`], and [`Error::Field`] for what is no such number.
@@ -131,23 +135,25 @@ impl Table {
         let classes = self
             .rows
             .iter()
-            .map(|(line, row)| self.field(*line, row, place, "a class, which is a whole number from 0", |text| text.parse().ok()));
+            .map(|(line, row)| self.field(*line, row, place, "a class (a whole number: 0, 1, 2, …)", |text| text.parse().ok()));
         Ok(Indices::from(classes.collect::<Result<Vec<usize>, _>>()?))
     }
 
     /// A data set with these columns as features, and a class in the column `label`.
     ///
     /// # Errors
-    /// As for [`Table::numbers`] and [`Table::classes`].
+    /// As for [`Table::numbers`] and [`Table::classes`]; [`Error::Config`] if the label is among the features.
     pub fn classification<T: Real>(&self, features: &[&str], label: &str) -> Result<Classification<T>, Error> {
+        apart(features, &[label])?;
         Dataset::new(self.numbers(features)?, self.classes(label)?)
     }
 
     /// A data set with these columns as features, and numbers to be predicted in others.
     ///
     /// # Errors
-    /// As for [`Table::numbers`].
+    /// As for [`Table::numbers`]; [`Error::Config`] if a target is among the features.
     pub fn regression<T: Real>(&self, features: &[&str], targets: &[&str]) -> Result<Regression<T>, Error> {
+        apart(features, targets)?;
         Dataset::new(self.numbers(features)?, self.numbers(targets)?)
     }
 
@@ -172,6 +178,14 @@ impl Table {
     }
 }
 
+/// A target among the features would be predicted from itself.
+fn apart(features: &[&str], targets: &[&str]) -> Result<(), Error> {
+    match targets.iter().find(|target| features.contains(target)) {
+        Some(both) => Err(Error::config(format!("column {both:?}"), "it is both a feature and a target; see columns_except")),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use autograd::tensor;
@@ -193,7 +207,30 @@ mod tests {
     #[test]
     fn the_other_columns() {
         let table = table("a,label,b\n1,0,2\n").unwrap();
-        assert_eq!(table.columns_except(&["label"]), ["a", "b"]);
+        assert_eq!(table.columns_except(&["label"]).unwrap(), ["a", "b"]);
+        assert!(matches!(table.columns_except(&["lable"]), Err(Error::MissingColumn { column, .. }) if column == "lable"));
+    }
+
+    #[test]
+    fn a_target_among_the_features_is_refused() {
+        let table = table("a,label\n1,0\n").unwrap();
+        let message = table.classification::<f64>(&["a", "label"], "label").unwrap_err().to_string();
+        assert_eq!(message, "column \"label\": it is both a feature and a target; see columns_except");
+        assert!(table.regression::<f64>(&["a"], &["label", "a"]).is_err());
+    }
+
+    #[test]
+    fn numbers_must_be_finite_in_the_element_type() {
+        let table = table("a\n1e39\n").unwrap();
+        assert!(table.numbers::<f64>(&["a"]).is_ok());
+        let message = table.numbers::<f32>(&["a"]).unwrap_err().to_string();
+        assert_eq!(message, r#"t.csv, line 2, column "a": "1e39" is not a finite number"#);
+    }
+
+    #[test]
+    fn long_text_is_cut_in_messages() {
+        let message = table(&format!("a\n{}\n", "é".repeat(500))).unwrap().numbers::<f64>(&["a"]).unwrap_err().to_string();
+        assert_eq!(message, format!("t.csv, line 2, column \"a\": \"{}…\" is not a finite number", "é".repeat(60)));
     }
 
     #[test]
@@ -210,7 +247,7 @@ mod tests {
         assert_eq!(numbers(""), "t.csv: there are no rows of data");
         for label in ["-1", "1.5", "cat"] {
             let message = table(&format!("a,label\n1,{label}\n")).unwrap().classes("label").unwrap_err().to_string();
-            assert_eq!(message, format!("t.csv, line 2, column \"label\": {label:?} is not a class, which is a whole number from 0"));
+            assert_eq!(message, format!("t.csv, line 2, column \"label\": {label:?} is not a class (a whole number: 0, 1, 2, …)"));
         }
     }
 

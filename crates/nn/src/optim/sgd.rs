@@ -1,5 +1,7 @@
 //! Stochastic gradient descent, with momentum, Nesterov's variant, and weight decay.
 
+use std::collections::HashMap;
+
 use autograd::{
     Gradients, LeafId, Real, Tensor, function,
     op::{Handle, pointwise::Pointwise},
@@ -43,7 +45,7 @@ pub struct Sgd<T: Real> {
     nesterov: bool,
     weight_decay: f64,
     /// The velocities v, by the identity of the parameter. It is kept alive by being held here, and so cannot come back as another's.
-    velocities: Vec<(LeafId, Tensor<T>)>,
+    velocities: HashMap<LeafId, Tensor<T>>,
 }
 
 /// What a step will change in one parameter.
@@ -56,10 +58,10 @@ impl<T: Real> Sgd<T> {
     /// Plain descent with this learning rate.
     #[must_use]
     pub fn new(lr: f64) -> Self {
-        Sgd { lr, momentum: 0.0, dampening: 0.0, nesterov: false, weight_decay: 0.0, velocities: Vec::new() }
+        Sgd { lr, momentum: 0.0, dampening: 0.0, nesterov: false, weight_decay: 0.0, velocities: HashMap::new() }
     }
 
-    /// With momentum: gradients are added up, those of each earlier step with this factor less. Usual is 0.9.
+    /// With momentum: each step keeps this fraction of the previous velocity. Usual is 0.9.
     #[must_use]
     pub fn momentum(self, momentum: f64) -> Self {
         Sgd { momentum, ..self }
@@ -99,32 +101,37 @@ impl<T: Real> Sgd<T> {
     /// Returns the names of the parameters that have none and were left as they are, momentum included.
     ///
     /// # Errors
-    /// [`Error::Config`] for settings that make no sense; [`Error::NoGradients`] if no parameter has a gradient. Nothing is changed then.
+    /// [`Error::Config`] for settings that make no sense; [`Error::NoGradients`] if no parameter has a gradient; [`Error::NonFiniteStep`] if
+    /// the new value of a parameter would be infinite or NaN. Nothing is changed then.
     pub fn step<M: Parameters<T> + ?Sized>(&mut self, model: &mut M, gradients: &Gradients<T>) -> Result<Vec<String>, Error> {
         self.check()?;
         // First all new values, then the change, so that an error changes nothing.
         let mut updates = Vec::new();
         let mut skipped = Vec::new();
-        for (place, (name, parameter)) in model.named_parameters().into_iter().enumerate() {
-            let gradient = parameter.grad(gradients);
-            if gradient.is_none() {
+        for (name, parameter) in model.named_parameters() {
+            let Some(gradient) = parameter.grad(gradients) else {
                 skipped.push(name);
+                updates.push(None);
+                continue;
+            };
+            let update = self.update(parameter.id(), parameter.value(), gradient)?;
+            if !update.value.as_slice().iter().all(|v| v.is_finite()) {
+                return Err(Error::NonFiniteStep { name, at: None });
             }
-            updates.push(gradient.map(|g| self.update(place, parameter.id(), parameter.value(), g)).transpose()?);
+            updates.push(Some(update));
         }
         if !updates.is_empty() && updates.iter().all(Option::is_none) {
             return Err(Error::NoGradients { count: updates.len() });
         }
         let mut updates = updates.into_iter();
-        let (mut place, mut failed) = (0, None);
+        let mut failed = None;
         model.visit_mut("", &mut |_, parameter| {
             if let Some(Update { value, velocity }) = updates.next().flatten() {
                 if let Some(velocity) = velocity {
-                    self.keep(place, parameter.id(), velocity);
+                    self.velocities.insert(parameter.id().clone(), velocity);
                 }
                 failed = parameter.set(value).err().or(failed.take());
             }
-            place += 1;
         });
         failed.map_or(Ok(skipped), Err)
     }
@@ -144,13 +151,13 @@ impl<T: Real> Sgd<T> {
         Ok(())
     }
 
-    fn update(&self, place: usize, id: &LeafId, p: &Tensor<T>, g: &Tensor<T>) -> Result<Update<T>, Error> {
+    fn update(&self, id: &LeafId, p: &Tensor<T>, g: &Tensor<T>) -> Result<Update<T>, Error> {
         let Sgd { lr, momentum, dampening, weight_decay, .. } = *self;
         if momentum == 0.0 {
             return Ok(Update { value: descend(lr, weight_decay).call(&[p, g])?, velocity: None });
         }
-        let velocity = match self.find(place, id) {
-            Some(at) => accelerate(momentum, 1.0 - dampening, weight_decay).call(&[&self.velocities[at].1, p, g])?,
+        let velocity = match self.velocities.get(id) {
+            Some(before) => accelerate(momentum, 1.0 - dampening, weight_decay).call(&[before, p, g])?,
             None => decayed(weight_decay).call(&[p, g])?,
         };
         let value = if self.nesterov {
@@ -159,19 +166,6 @@ impl<T: Real> Sgd<T> {
             descend(lr, 0.0).call(&[p, &velocity])?
         };
         Ok(Update { value, velocity: Some(velocity) })
-    }
-
-    /// Where the velocity of a parameter is kept: at the place of the parameter, unless models were mixed.
-    fn find(&self, place: usize, id: &LeafId) -> Option<usize> {
-        let hit = self.velocities.get(place).is_some_and(|(known, _)| known == id);
-        if hit { Some(place) } else { self.velocities.iter().position(|(known, _)| known == id) }
-    }
-
-    fn keep(&mut self, place: usize, id: &LeafId, velocity: Tensor<T>) {
-        match self.find(place, id) {
-            Some(at) => self.velocities[at].1 = velocity,
-            None => self.velocities.push((id.clone(), velocity)),
-        }
     }
 }
 
@@ -308,6 +302,24 @@ mod tests {
         }
         assert!((a.value().item().unwrap() + 0.407).abs() < 1e-14);
         assert_eq!(a.value(), b.value());
+    }
+
+    #[test]
+    fn a_step_to_infinity_changes_nothing() {
+        let mut model = Two { used: Parameter::new(tensor![1.0]), idle: Parameter::new(tensor![5.0]) };
+        let mut optimizer = Sgd::new(1.0).momentum(0.9);
+        let run = |model: &Two, scale: f64| {
+            let g = Graph::new();
+            (model.idle.bind(&g).sum() + (model.used.bind(&g) * scale).sum()).backward().unwrap()
+        };
+        let grads = run(&model, f64::INFINITY);
+        let error = optimizer.step(&mut model, &grads).unwrap_err();
+        assert!(matches!(&error, Error::NonFiniteStep { name, at: None } if name == "used"), "{error}");
+        assert_eq!((model.used.value(), model.idle.value()), (&tensor![1.0], &tensor![5.0]));
+        // The velocities too are as before: this is a first step.
+        let grads = run(&model, 1.0);
+        optimizer.step(&mut model, &grads).unwrap();
+        assert_eq!((model.used.value(), model.idle.value()), (&tensor![0.0], &tensor![4.0]));
     }
 
     #[test]

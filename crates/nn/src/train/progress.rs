@@ -12,9 +12,9 @@ pub(super) struct Progress {
 #[cfg(feature = "progress")]
 impl Progress {
     pub(super) fn new(shown: bool, epochs: usize, steps: usize) -> Self {
-        // The bar hides itself where the error output is no terminal.
-        let bar = if shown { indicatif::ProgressBar::new((epochs * steps) as u64) } else { indicatif::ProgressBar::hidden() };
-        if let Ok(style) = indicatif::ProgressStyle::with_template("{bar:30} {msg}  {elapsed}") {
+        // All of it fits into 60 columns: a line that wraps cannot be drawn over. The bar hides itself where the error output is no terminal.
+        let bar = if shown { indicatif::ProgressBar::new(epochs.saturating_mul(steps) as u64) } else { indicatif::ProgressBar::hidden() };
+        if let Ok(style) = indicatif::ProgressStyle::with_template("{bar:10} {msg} {elapsed}") {
             bar.set_style(style);
         }
         Progress { bar, epochs }
@@ -22,8 +22,8 @@ impl Progress {
 
     pub(super) fn step(&self, epoch: usize, so_far: &Epoch) {
         if !self.bar.is_hidden() {
-            let accuracy = so_far.accuracy.map(|share| format!("  accuracy {share:.4}")).unwrap_or_default();
-            self.bar.set_message(format!("epoch {epoch}/{}  loss {:.4}{accuracy}", self.epochs, so_far.loss));
+            let accuracy = so_far.accuracy.map(|share| format!(" accuracy {share:.4}")).unwrap_or_default();
+            self.bar.set_message(format!("epoch {epoch}/{} loss {:.4}{accuracy}", self.epochs, so_far.loss));
         }
         self.bar.inc(1);
     }
