@@ -61,7 +61,7 @@ impl Activation {
             Activation::Silu => x.silu(),
             Activation::Softplus => x.softplus(),
             Activation::Softmax => x.softmax(-1),
-            Activation::Step => x.sign().relu(),
+            Activation::Step => x.step(),
         }
     }
 
