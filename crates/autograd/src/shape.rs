@@ -199,12 +199,6 @@ impl Shape {
         shape
     }
 
-    /// The shape of rank `rank` with one element.
-    pub(crate) const fn with_ones(self, rank: usize) -> Shape {
-        let _ = self;
-        ONES[rank]
-    }
-
     /// The elements seen as blocks around one axis: how many blocks, the length of the axis, the elements after it.
     pub(crate) fn around(&self, axis: usize) -> (usize, usize, usize) {
         (self[..axis].iter().product(), self[axis], self[axis + 1..].iter().product())

@@ -252,12 +252,6 @@ impl<T: Real> fmt::Debug for Var<'_, T> {
     }
 }
 
-impl<T: Real> From<Var<'_, T>> for Result<Tensor<T>, Error> {
-    fn from(var: Var<'_, T>) -> Self {
-        var.value()
-    }
-}
-
 /// What is wrong when a variable belongs to another graph than expected.
 pub(crate) fn other_graph<T: Real>(here: Var<'_, T>, stranger: Var<'_, T>) -> Error {
     ErrorKind::OtherGraph { here: here.location(), there: stranger.location() }.into()

@@ -214,7 +214,7 @@ macro_rules! numeric {
                 let u = 1.0 + self;
                 // What the sum 1 + x lost is put back to first order.
                 let lost = (self - (u - 1.0)) / u;
-                let ln = u.ln_lane::<FMA>();
+                let ln = Numeric::ln::<FMA>(u);
                 if (u == 0.0) | (u == $t::INFINITY) { ln } else { ln + lost }
             }
             #[inline(always)]
@@ -317,8 +317,6 @@ macro_rules! numeric {
         }
 
         impl Steps for $t {
-            type Bits = $bits;
-
             #[inline(always)]
             fn fma<const FMA: bool>(a: Self, b: Self, c: Self) -> Self {
                 if FMA { a.mul_add(b, c) } else { a * b + c }
@@ -369,24 +367,18 @@ macro_rules! numeric {
                 let f = $t::from_bits((shifted & (((1 as $bits) << $mantissa) - 1)).wrapping_add(SQRT_HALF)) - 1.0;
                 (f, k)
             }
-            #[inline(always)]
-            fn ln_lane<const FMA: bool>(self) -> Self {
-                Numeric::ln::<FMA>(self)
-            }
         }
     };
 }
 
 /// Steps shared by the kernels above.
 trait Steps: Copy {
-    type Bits;
     fn fma<const FMA: bool>(a: Self, b: Self, c: Self) -> Self;
     fn horner<const FMA: bool>(x: Self, coefficients: &[Self]) -> Self;
     fn round_to_integer(x: Self) -> Self;
     fn exp2_integer(k: Self) -> Self;
     fn split_exp<const FMA: bool>(x: Self) -> (Self, Self);
     fn split_ln(x: Self) -> (Self, Self);
-    fn ln_lane<const FMA: bool>(self) -> Self;
 }
 
 numeric!(f64, u64, mantissa: 52u8, bias: 1023.0,

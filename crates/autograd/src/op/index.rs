@@ -188,6 +188,6 @@ methods! {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     fn put(x; place: Place, shape: &Shape) = put_at(place, shape), samples: {
-        [[1, 1]] => |x| x[0].put(Place::Select { axis: 1, indices: Indices::from(vec![0]) }, &Shape::SCALAR.with_ones(2));
+        [[1, 1]] => |x| x[0].put(Place::Select { axis: 1, indices: Indices::from(vec![0]) }, Shape::ones(2));
     };
 }
