@@ -1,6 +1,7 @@
 //! Kinks, edges of domains, infinities and NaN: the table of conventions, and fused formulas against plain ones.
 
 use autograd::{Graph, Tensor, Var, fused, tensor};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
@@ -165,21 +166,43 @@ fn ties_of_a_maximum_share_its_gradient() {
 
 #[test]
 fn nan_goes_through_every_operation() {
-    for entry in autograd::op::catalogue() {
-        // Comparisons are 0 or 1 by definition, and equality with NaN is false.
-        if ["gt", "ge", "lt", "le", "eq", "ne"].contains(&entry.name) {
-            continue;
-        }
+    // What gives 0 or 1, or a whole number, by definition: comparison with NaN is false.
+    let answers = ["gt", "ge", "lt", "le", "eq", "ne"];
+    // What moves elements by their size: one NaN comes out, but perhaps not where the number would have.
+    let orders: [&str; 0] = [];
+    let mut rng = ChaCha8Rng::seed_from_u64(17);
+    for entry in autograd::op::catalogue().filter(|entry| !answers.contains(&entry.name)) {
         for (i, sample) in entry.samples.iter().enumerate() {
-            for k in 0..sample.inputs.len() {
+            let draw = |rng: &mut ChaCha8Rng| -> Vec<Tensor<f64>> {
+                sample.inputs.iter().map(|(shape, (low, high))| Tensor::uniform(*low, *high, shape, rng).unwrap()).collect()
+            };
+            let (here, there) = (draw(&mut rng), draw(&mut rng));
+            // The result with one element of one input replaced, if any.
+            let value = |replaced: Option<(usize, usize, f64)>| {
                 let g = Graph::new();
-                let value = |at: usize| if at == k { NAN } else { 0.7 };
-                let x: Vec<_> =
-                    sample.inputs.iter().enumerate().map(|(at, (shape, _))| g.variable(Tensor::full(value(at), shape).unwrap())).collect();
-                let y = (sample.run)(&x).value().unwrap();
-                let constant = ["powi", "powf"].contains(&entry.name) && y.as_slice().iter().all(|y| *y == 1.0);
-                let not_taken = entry.name == "select" && k == 2;
-                assert!(constant || not_taken || y.as_slice().iter().any(|y| y.is_nan()), "{}, sample {i}, input {k}: {y}", entry.name);
+                let with = |(k, x): (usize, &Tensor<f64>)| {
+                    let mut elements = x.to_vec();
+                    if let Some((_, e, v)) = replaced.filter(|(at, ..)| *at == k) {
+                        elements[e] = v;
+                    }
+                    g.variable(Tensor::new(elements, x.shape()).unwrap())
+                };
+                let x: Vec<_> = here.iter().enumerate().map(with).collect();
+                (sample.run)(&x).value()
+            };
+            let y = value(None).unwrap_or_else(|error| panic!("{}, sample {i}: {error}", entry.name)).to_vec();
+            for (k, x) in there.iter().enumerate() {
+                for (e, v) in x.as_slice().iter().enumerate() {
+                    let Ok(moved) = value(Some((k, e, *v))) else { continue };
+                    let Ok(spoilt) = value(Some((k, e, NAN))) else { continue };
+                    let depends: Vec<bool> = y.iter().zip(moved.as_slice()).map(|(a, b)| a != b).collect();
+                    let told = if orders.contains(&entry.name) {
+                        !depends.contains(&true) || spoilt.as_slice().iter().any(|v| v.is_nan())
+                    } else {
+                        depends.iter().zip(spoilt.as_slice()).all(|(depends, v)| !depends || v.is_nan())
+                    };
+                    assert!(told, "{}, sample {i}, element {e} of input {k}: {spoilt}", entry.name);
+                }
             }
         }
     }

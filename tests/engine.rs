@@ -329,7 +329,7 @@ impl Op<1> for Misplaced {
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, _x: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         out.add(0, g.clone());
-        out.add_at(3, &autograd::op::Place::Slice { axis: 0, start: 0, end: None }, g.clone());
+        out.add_at(3, &autograd::op::Place::Slice { axis: 0, start: 0, end: None, step: 1 }, g.clone());
     }
 }
 

@@ -199,7 +199,7 @@ impl<'g, T: Real> Variables<'_, 'g, T> {
 
     /// An error in place of a gradient, blamed on the operation whose rule runs.
     fn poison(&self, graph: &'g Graph<T>, kind: ErrorKind) -> Var<'g, T> {
-        let at = graph.on_behalf_of.get().unwrap_or(Location::caller());
+        let at = graph.line(Location::caller());
         let shapes = || self.x.iter().filter_map(|x| x.shape().ok()).collect();
         graph.poison(Error::from(kind).in_op(self.op.name(), shapes).at(at))
     }

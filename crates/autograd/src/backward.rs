@@ -155,28 +155,27 @@ pub(crate) fn grad<'g, T: Real>(
     if let Some(place) = path.place(root.id()) {
         slots[place] = Pending::start(graph.leaf(one, false, at));
     }
-    let outer = graph.on_behalf_of.get();
-    let _restored = OnBehalf { graph, outer };
     for (place, &id) in path.nodes.iter().enumerate() {
         let node = Var::new(graph, id);
-        graph.on_behalf_of.set(Some(outer.unwrap_or(node.location())));
-        let Some(g) = slots[place].finish(node) else { continue };
-        if path.is_wanted[place] {
-            for (found, _) in found.iter_mut().zip(wrt).filter(|(_, x)| x.id() == id) {
-                *found = Some(g);
+        // Nodes of a gradient belong to the line of the operation they differentiate.
+        graph.on_behalf_of(node.location(), || {
+            let Some(g) = slots[place].finish(node) else { return };
+            if path.is_wanted[place] {
+                for (found, _) in found.iter_mut().zip(wrt).filter(|(_, x)| x.id() == id) {
+                    *found = Some(g);
+                }
             }
-        }
-        let Some(handle) = node.op() else { continue };
-        let inputs: Few<u32> = graph.tape.borrow().inputs(id).into();
-        let x: Few<Var<'g, T>> = inputs.iter().map(|&x| Var::new(graph, x)).collect();
-        let mut sink = Variables { x: &x, slots: &mut slots, path: &path, op: &handle };
-        if g.shape().is_err() {
-            // No rule sees an error: it is the gradient of everything further back.
-            sink.spoil(g);
-            continue;
-        }
-        let operands: Few<&Var<'g, T>> = x.iter().collect();
-        T::typed(handle.op()).vjp_recorded(&operands, &node, &g, &mut sink);
+            let Some(handle) = node.op() else { return };
+            let inputs: Few<u32> = graph.tape.borrow().inputs(id).into();
+            let x: Few<Var<'g, T>> = inputs.iter().map(|&x| Var::new(graph, x)).collect();
+            let mut sink = Variables { x: &x, slots: &mut slots, path: &path, op: &handle };
+            if g.shape().is_err() {
+                // No rule sees an error: it is the gradient of everything further back.
+                return sink.spoil(g);
+            }
+            let operands: Few<&Var<'g, T>> = x.iter().collect();
+            T::typed(handle.op()).vjp_recorded(&operands, &node, &g, &mut sink);
+        });
     }
 
     wrt.iter().zip(found).map(|(x, found)| found.unwrap_or_else(|| zero_gradient(*x, at))).collect()
@@ -190,7 +189,7 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    fn between<T: Real>(graph: &Graph<T>, root: Var<'_, T>, wrt: &[Var<'_, T>]) -> Path {
+    pub(crate) fn between<T: Real>(graph: &Graph<T>, root: Var<'_, T>, wrt: &[Var<'_, T>]) -> Path {
         let tape = graph.tape.borrow();
         let mut wanted: Vec<u32> = wrt.iter().map(|x| x.id()).collect();
         wanted.sort_unstable();
@@ -216,21 +215,26 @@ impl Path {
         Path { nodes, is_wanted }
     }
 
+    /// Nodes that need not hang together.
+    pub(crate) fn of(mut nodes: Vec<u32>) -> Path {
+        nodes.sort_unstable_by(|a, b| b.cmp(a));
+        nodes.dedup();
+        Path { is_wanted: vec![true; nodes.len()], nodes }
+    }
+
+    /// The number of nodes.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Places and nodes in the order in which they were recorded.
+    pub(crate) fn ascending(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.nodes.iter().copied().enumerate().rev()
+    }
+
     /// Where a node stands on the path.
     pub(crate) fn place(&self, id: u32) -> Option<usize> {
         self.nodes.binary_search_by(|node| id.cmp(node)).ok()
-    }
-}
-
-/// Nodes of a gradient belong to the line of the operation they differentiate; this ends when the gradient is recorded, or panics.
-struct OnBehalf<'g, T: Real> {
-    graph: &'g Graph<T>,
-    outer: Option<&'static Location<'static>>,
-}
-
-impl<T: Real> Drop for OnBehalf<'_, T> {
-    fn drop(&mut self) {
-        self.graph.on_behalf_of.set(self.outer);
     }
 }
 

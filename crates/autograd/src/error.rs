@@ -150,6 +150,16 @@ pub enum ErrorKind {
         /// The length of the axis.
         len: usize,
     },
+    /// A window is longer than its axis.
+    #[error("a window of {size} positions at a distance of {dilation} does not fit into an axis of length {len}")]
+    Window {
+        /// Positions of a window.
+        size: usize,
+        /// The distance between them.
+        dilation: usize,
+        /// The length of the axis, with its padding.
+        len: usize,
+    },
     /// The operation has no result for no elements.
     #[error("there is nothing to take the {what} of: shape {shape} has an axis of length 0")]
     Empty {

@@ -40,8 +40,8 @@ pub struct Graph<T: Real> {
     pub(crate) tape: RefCell<Tape<T>>,
     /// Given to gradients, so that they know their graph after it is gone.
     pub(crate) identity: Arc<()>,
-    /// While a gradient is recorded: the line that its new nodes belong to.
-    pub(crate) on_behalf_of: Cell<Option<&'static Location<'static>>>,
+    /// While a gradient or a formula of several operations is recorded: the line that its nodes belong to.
+    behalf: Cell<Option<&'static Location<'static>>>,
 }
 
 pub(crate) struct Tape<T: Real> {
@@ -147,7 +147,7 @@ impl<T: Real> Graph<T> {
     #[must_use]
     pub fn new() -> Self {
         let tape = Tape { nodes: Vec::new(), edges: Vec::new(), names: BTreeMap::new(), bound: HashMap::new() };
-        Graph { tape: RefCell::new(tape), identity: Arc::default(), on_behalf_of: Cell::new(None) }
+        Graph { tape: RefCell::new(tape), identity: Arc::default(), behalf: Cell::new(None) }
     }
 
     /// A leaf to differentiate by: a tensor, or a number.
@@ -230,9 +230,29 @@ impl<T: Real> Graph<T> {
     #[track_caller]
     #[inline]
     pub fn call<'g>(&'g self, op: Handle, x: &[Var<'g, T>]) -> Var<'g, T> {
-        let caller = Location::caller();
-        let at = self.on_behalf_of.get().unwrap_or(caller);
+        let at = self.line(Location::caller());
         Var::new(self, T::push(self, op, x, at))
+    }
+
+    /// The line that new nodes belong to.
+    #[inline]
+    pub(crate) fn line(&self, caller: &'static Location<'static>) -> &'static Location<'static> {
+        self.behalf.get().unwrap_or(caller)
+    }
+
+    /// Runs `f`; new nodes belong to the line `at`, unless an outer call has said otherwise.
+    pub(crate) fn on_behalf_of<R>(&self, at: &'static Location<'static>, f: impl FnOnce() -> R) -> R {
+        /// Ends it, also when `f` panics.
+        struct Restored<'a>(&'a Cell<Option<&'static Location<'static>>>, Option<&'static Location<'static>>);
+        impl Drop for Restored<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        let outer = self.behalf.get();
+        let _restored = Restored(&self.behalf, outer);
+        self.behalf.set(Some(outer.unwrap_or(at)));
+        f()
     }
 
     /// Runs a computation that may fail, so that `?` can be used where a variable is to be returned: an error becomes a variable
@@ -277,6 +297,26 @@ impl<T: Real> Graph<T> {
     pub fn grad<'g, const N: usize>(&'g self, root: Var<'g, T>, wrt: [Var<'g, T>; N]) -> [Var<'g, T>; N] {
         let gradients = T::grad(self, root, &wrt, Location::caller());
         std::array::from_fn(|k| gradients[k])
+    }
+
+    /// The derivative of `root` as each variable of `wrt` moves along its entry of `dx`: J·dx, of the shape of `root`, as a variable that
+    /// can be differentiated again. This is forward mode; it costs a few times what the formula between them costs.
+    ///
+    /// # Errors
+    /// A direction of another shape than its variable, a variable of another graph, a constant: the result is that error.
+    ///
+    /// ```
+    /// use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![1.0, 2.0]);
+    /// let dx = g.constant(tensor![1.0, 10.0]);
+    /// let y = x.square();
+    /// assert_eq!(g.jvp(y, [x], [dx]).value()?, tensor![2.0, 40.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn jvp<'g, const N: usize>(&'g self, root: Var<'g, T>, wrt: [Var<'g, T>; N], dx: [Var<'g, T>; N]) -> Var<'g, T> {
+        T::jvp(root, &wrt, &dx, Location::caller())
     }
 
     /// The number of nodes.

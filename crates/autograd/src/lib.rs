@@ -98,6 +98,7 @@ mod graph;
 mod var;
 mod accumulate;
 mod backward;
+mod forward;
 pub mod functional;
 pub mod check;
 
@@ -107,6 +108,6 @@ pub use graph::{Graph, LeafId};
 pub use indices::Indices;
 pub use op::{Algebra, Op, Sink};
 pub use real::Real;
-pub use shape::{MAX_RANK, Shape};
+pub use shape::{Axes, MAX_RANK, Shape};
 pub use tensor::Tensor;
 pub use var::Var;

@@ -8,9 +8,13 @@ mod catalogue;
 // One file a family, in the order in which a reader would want them.
 pub mod pointwise;
 pub mod reduce;
+pub mod scan;
 pub mod linear;
+pub mod decompose;
 pub mod movement;
 pub mod index;
+pub mod select;
+pub mod window;
 pub mod normalise;
 
 use std::fmt::Debug;
@@ -18,12 +22,12 @@ use std::fmt::Debug;
 pub(crate) use algebra::tensors;
 pub use algebra::{Algebra, Apply, Value};
 pub(crate) use catalogue::sample;
-pub use catalogue::{Entry, Sample, catalogue};
+pub use catalogue::{Entry, Mistake, Sample, catalogue};
 pub use erased::{Engine, Handle, Typed};
 pub(crate) use erased::{Erased, Few};
 pub(crate) use methods::methods;
 
-pub use crate::tensor::kernel::index::Place;
+pub use crate::tensor::kernel::index::{Place, Window};
 use crate::{
     elementary::{Derivation, Side},
     error::Error,
@@ -76,6 +80,17 @@ pub trait Op<const N: usize>: Debug + Send + Sync + 'static {
     /// A gradient has the shape of its input. An input to which nothing is added has gradient 0.
     fn vjp<T: Real, A: Algebra<T>>(&self, x: [&A; N], y: &A, g: &A, out: &mut dyn Sink<T, A>);
 
+    /// In which way the value depends on the inputs; what is linear is its own forward derivative.
+    fn linearity(&self) -> Linearity {
+        Linearity::Nonlinear
+    }
+
+    /// Σₖ ∂y/∂xₖ·dxₖ, the forward derivative along `dx`, where no entry stands for zeros. Without a rule here, [`Op::linearity`] decides,
+    /// or the reverse rule is transposed.
+    fn jvp<T: Real, A: Algebra<T>>(&self, _x: [&A; N], _y: &A, _dx: [Option<&A>; N]) -> Option<A> {
+        None
+    }
+
     /// The formula and its derivatives as text, for pointwise operations.
     fn derivation(&self) -> Option<Derivation> {
         None
@@ -99,6 +114,22 @@ pub trait Variadic: Debug + Send + Sync + 'static {
 
     /// Adds the incoming gradient, pulled back, for each input that needs it.
     fn vjp<T: Real, A: Algebra<T>>(&self, x: &[&A], y: &A, g: &A, out: &mut dyn Sink<T, A>);
+
+    /// In which way the value depends on the inputs.
+    fn linearity(&self) -> Linearity {
+        Linearity::Nonlinear
+    }
+}
+
+/// In which way the value of an operation depends on its inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linearity {
+    /// In any way.
+    Nonlinear,
+    /// It is linear in all inputs together, as a sum or a reshape is.
+    Linear,
+    /// It is linear in each input alone, as a product is.
+    Multilinear,
 }
 
 /// Where a gradient rule puts its results: they are added up there, in place where possible.

@@ -221,6 +221,71 @@ impl Shape {
     }
 }
 
+/// The axes an operation goes over: a list, negative from the end, or `..` for all.
+///
+/// ```
+/// use autograd::{Graph, tensor};
+/// let g = Graph::<f64>::new();
+/// let x = g.variable(tensor![[1.0, 2.0], [3.0, 4.0]]);
+/// assert_eq!(x.sum_axes(0, false).value()?, tensor![4.0, 6.0]);
+/// assert_eq!(x.sum_axes([0, -1], false).value()?, x.sum_axes(.., false).value()?);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Axes(Option<Vec<isize>>);
+
+impl Axes {
+    /// A flag for every axis of `shape`: whether it is meant.
+    pub(crate) fn flags(&self, shape: &Shape) -> Result<[bool; MAX_RANK], Error> {
+        match &self.0 {
+            Some(axes) => shape.axis_flags(axes),
+            None => Ok([true; MAX_RANK]),
+        }
+    }
+
+    /// The positions of the axes of `shape` that are meant, in the order in which they were named.
+    pub(crate) fn positions(&self, shape: &Shape) -> Result<Vec<usize>, Error> {
+        match &self.0 {
+            Some(axes) => {
+                shape.axis_flags(axes)?;
+                axes.iter().map(|&axis| shape.axis(axis)).collect()
+            }
+            None => Ok((0..shape.rank()).collect()),
+        }
+    }
+}
+
+impl From<std::ops::RangeFull> for Axes {
+    fn from(_all: std::ops::RangeFull) -> Axes {
+        Axes(None)
+    }
+}
+impl From<isize> for Axes {
+    fn from(axis: isize) -> Axes {
+        Axes(Some(vec![axis]))
+    }
+}
+impl From<Vec<isize>> for Axes {
+    fn from(axes: Vec<isize>) -> Axes {
+        Axes(Some(axes))
+    }
+}
+impl From<&[isize]> for Axes {
+    fn from(axes: &[isize]) -> Axes {
+        Axes(Some(axes.to_vec()))
+    }
+}
+impl<const N: usize> From<[isize; N]> for Axes {
+    fn from(axes: [isize; N]) -> Axes {
+        Axes(Some(axes.to_vec()))
+    }
+}
+impl<const N: usize> From<&[isize; N]> for Axes {
+    fn from(axes: &[isize; N]) -> Axes {
+        Axes(Some(axes.to_vec()))
+    }
+}
+
 impl Deref for Shape {
     type Target = [usize];
     #[inline]

@@ -1,8 +1,10 @@
 //! The vocabulary of whole-array rules, spoken by values (first-order gradients) and by variables (recorded gradients).
 
+use std::panic::Location;
+
 use super::{Handle, Op, Place, Sink, erased::Few, index, linear, movement, pointwise::Pointwise, reduce};
 use crate::{
-    elementary::{Function, Slope, X},
+    elementary::{Elementary, Function, Slope, X},
     error::Error,
     real::Real,
     shape::Shape,
@@ -15,6 +17,15 @@ pub trait Apply<T: Real>: Sized {
     /// The result of an operation. All of `x` are of one graph, if of any; there is at least one.
     #[track_caller]
     fn call(op: Handle, x: &[&Self]) -> Self;
+
+    /// The result of a formula of several operations that goes by one name: an error in it bears that name, the shapes of `x` and the
+    /// line of the caller. An error among `x` is passed on, and the formula not run.
+    #[track_caller]
+    fn composed(name: &'static str, x: &[&Self], formula: impl FnOnce() -> Self) -> Self;
+
+    /// Asks the rule of an operation: adds the incoming gradient `g` of its output `y` to `out`, pulled back to the inputs `x`. For
+    /// operations that wrap others.
+    fn pull_back(op: &Handle, x: &[&Self], y: &Self, g: &Self, out: &mut dyn Sink<T, Self>);
 }
 
 /// What a rule may do with an array: apply any operation to it.
@@ -30,12 +41,28 @@ pub trait Algebra<T: Real>:
     + movement::Methods<T>
     + index::Methods<T>
     + super::normalise::Methods<T>
+    + super::scan::Methods<T>
+    + super::decompose::Methods<T>
+    + super::window::Methods<T>
 {
     /// The shape; that of a scalar if there is no value.
     fn shape(&self) -> Shape;
 
     /// For each operand that `out` needs, g·∂y/∂xₖ, summed over the axes along which the operand was stretched.
     fn chain<F: Function<N>, const N: usize>(function: &F, x: [&Self; N], y: &Self, g: &Self, out: &mut dyn Sink<T, Self>);
+
+    /// Σₖ ∂y/∂xₖ·dxₖ, of the shape of `y`, where no entry stands for zeros.
+    fn tangent<F: Function<N>, const N: usize>(function: &F, x: [&Self; N], y: &Self, dx: [Option<&Self>; N]) -> Self;
+
+    /// A tensor, or a number, that has no gradient; on the graph of `self`, if it has one.
+    #[must_use]
+    #[track_caller]
+    fn constant(&self, value: impl Into<Tensor<T>>) -> Self;
+
+    /// An error in the place of a value.
+    #[must_use]
+    #[track_caller]
+    fn refused(&self, why: impl Into<Error>) -> Self;
 
     /// Whether both have the same shape.
     fn is_shaped_like(&self, other: &Self) -> bool {
@@ -85,6 +112,16 @@ impl<T: Real> Value<T> {
     }
 }
 
+impl<T: Real> Value<T> {
+    /// The tensor, or why there is none.
+    pub(crate) fn into_result(self) -> Result<Tensor<T>, Error> {
+        match self {
+            Value::Tensor(tensor) => Ok(tensor),
+            Value::Error(error) => Err(error),
+        }
+    }
+}
+
 impl<T: Real> From<Result<Tensor<T>, Error>> for Value<T> {
     #[inline]
     fn from(result: Result<Tensor<T>, Error>) -> Self {
@@ -112,11 +149,54 @@ impl<T: Real> Apply<T> for Value<T> {
     fn call(op: Handle, x: &[&Self]) -> Self {
         tensors(x.iter().copied()).and_then(|x| T::forward(&op, &x, None)).into()
     }
+
+    fn composed(name: &'static str, x: &[&Self], formula: impl FnOnce() -> Self) -> Self {
+        let at = Location::caller();
+        match tensors(x.iter().copied()) {
+            Ok(tensors) => match formula() {
+                Value::Error(error) => Value::Error(error.met_by(name, tensors.iter().map(|t| *t.shape()).collect(), Some(at))),
+                value => value,
+            },
+            Err(error) => Value::Error(error),
+        }
+    }
+
+    fn pull_back(op: &Handle, x: &[&Self], y: &Self, g: &Self, out: &mut dyn Sink<T, Self>) {
+        T::typed(op.op()).vjp(x, y, g, out);
+    }
 }
 
 impl<T: Real> Algebra<T> for Value<T> {
     fn shape(&self) -> Shape {
         self.tensor().map_or(Shape::SCALAR, |t| *t.shape())
+    }
+
+    fn tangent<F: Function<N>, const N: usize>(function: &F, x: [&Self; N], y: &Self, dx: [Option<&Self>; N]) -> Self {
+        // Each slope is the gradient of its operand before broadcasting is undone: of operands that are all stretched already.
+        let shape = y.shape();
+        let stretched = x.map(|x| movement::Methods::broadcast_as(x, &shape));
+        let ones = Value::from(Tensor::filled(T::ONE, shape));
+        let slopes = tensors(stretched.iter().chain([y, &ones]))
+            .and_then(|all| kernel::gradients(function, std::array::from_fn(|k| all[k]), all[N], all[N + 1], dx.map(|dx| dx.is_some())));
+        let zeros = || Value::from(Tensor::filled(T::ZERO, shape));
+        match slopes {
+            Ok(slopes) => {
+                let parts = slopes
+                    .into_iter()
+                    .zip(dx)
+                    .filter_map(|(slope, dx)| Some(super::pointwise::Methods::masked_mul(&Value::Tensor(slope?), dx?)));
+                parts.reduce(|a, b| super::pointwise::Methods::add(&a, &b)).unwrap_or_else(zeros)
+            }
+            Err(error) => Value::Error(error),
+        }
+    }
+
+    fn constant(&self, value: impl Into<Tensor<T>>) -> Self {
+        Value::Tensor(value.into())
+    }
+
+    fn refused(&self, why: impl Into<Error>) -> Self {
+        Value::Error(why.into())
     }
 
     #[inline]
@@ -165,11 +245,51 @@ impl<T: Real> Apply<T> for Var<'_, T> {
         // There is at least one operand; its graph is the graph.
         x[0].graph().call(op, &x.iter().map(|x| **x).collect::<Few<_>>())
     }
+
+    #[track_caller]
+    fn composed(name: &'static str, x: &[&Self], formula: impl FnOnce() -> Self) -> Self {
+        let graph = x[0].graph();
+        // Of several errors the one that was made first is passed on.
+        let bad = x.iter().filter(|x| x.value().is_err()).min_by_key(|x| x.id());
+        if let Some(bad) = bad {
+            return **bad;
+        }
+        let y = graph.on_behalf_of(Location::caller(), formula);
+        match y.value() {
+            Ok(_) => y,
+            Err(error) => graph.poison(error.met_by(name, x.iter().map(|x| Algebra::shape(*x)).collect(), None)),
+        }
+    }
+
+    fn pull_back(op: &Handle, x: &[&Self], y: &Self, g: &Self, out: &mut dyn Sink<T, Self>) {
+        T::typed(op.op()).vjp_recorded(x, y, g, out);
+    }
 }
 
 impl<T: Real> Algebra<T> for Var<'_, T> {
     fn shape(&self) -> Shape {
         Var::shape(*self).unwrap_or(Shape::SCALAR)
+    }
+
+    fn tangent<F: Function<N>, const N: usize>(function: &F, x: [&Self; N], y: &Self, dx: [Option<&Self>; N]) -> Self {
+        let slopes = function.slopes(x.map(|x| X(*x)), X(*y), dx.map(|dx| dx.is_some()));
+        let parts = slopes.into_iter().zip(dx).filter_map(|(slope, dx)| match (slope, dx) {
+            (Slope::Const(0.0), _) | (_, None) => None,
+            (slope, Some(dx)) => Some(slope.times(Slope::Of(*dx)).or_lit(*dx)),
+        });
+        parts.reduce(|a, b| a + b).unwrap_or_else(|| y.lit(0.0)).broadcast_as(&Algebra::shape(y))
+    }
+
+    #[track_caller]
+    fn constant(&self, value: impl Into<Tensor<T>>) -> Self {
+        let graph = self.graph();
+        graph.leaf(value.into(), false, graph.line(Location::caller()))
+    }
+
+    #[track_caller]
+    fn refused(&self, why: impl Into<Error>) -> Self {
+        let graph = self.graph();
+        graph.poison(why.into().at(graph.line(Location::caller())))
     }
 
     fn chain<F: Function<N>, const N: usize>(function: &F, x: [&Self; N], y: &Self, g: &Self, out: &mut dyn Sink<T, Self>) {
@@ -185,5 +305,5 @@ impl<T: Real> Algebra<T> for Var<'_, T> {
 
 /// The place of a slice, for rules.
 pub(crate) fn slice_of(axis: usize, start: usize, end: usize) -> Place {
-    Place::Slice { axis: axis.cast_signed(), start: start.cast_signed(), end: Some(end.cast_signed()) }
+    Place::Slice { axis: axis.cast_signed(), start: start.cast_signed(), end: Some(end.cast_signed()), step: 1 }
 }

@@ -1,6 +1,6 @@
 //! The catalogue: every operation with sample inputs, so that tests and documents can go through all of them.
 
-use super::{Handle, index, linear, movement, normalise, pointwise, reduce};
+use super::{Handle, decompose, index, linear, movement, normalise, pointwise, reduce, scan, select, window};
 use crate::var::Var;
 
 /// An operation of the library.
@@ -8,8 +8,14 @@ use crate::var::Var;
 pub struct Entry {
     /// The name of the method.
     pub name: &'static str,
+    /// How it is called, such as `x.softmax(axis: isize)`.
+    pub signature: &'static str,
+    /// Its documentation, line by line.
+    pub doc: &'static [&'static str],
     /// Formulas that apply it to inputs of various shapes.
     pub samples: &'static [Sample],
+    /// Uses that are refused.
+    pub errors: &'static [Mistake],
     /// Makes the operation, where it stands in the table of derivatives.
     pub handle: Option<fn() -> Handle>,
 }
@@ -17,6 +23,8 @@ pub struct Entry {
 /// A formula that applies one operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
+    /// The formula as it is written.
+    pub text: &'static str,
     /// For each input, its shape and the range from which its elements may be drawn.
     pub inputs: &'static [(&'static [usize], (f64, f64))],
     /// The formula.
@@ -25,11 +33,27 @@ pub struct Sample {
     pub run_f32: for<'a, 'g> fn(&'a [Var<'g, f32>]) -> Var<'g, f32>,
 }
 
+/// A use of an operation that is refused, and part of the message.
+#[derive(Debug, Clone, Copy)]
+pub struct Mistake {
+    /// The use.
+    pub sample: Sample,
+    /// What the error says.
+    pub message: &'static str,
+}
+
 /// A [`Sample`] whose formula is written once.
 macro_rules! sample {
-    ([$(($shape:expr, $range:expr)),+], |$x:ident| $formula:expr) => {
-        $crate::op::Sample { inputs: &[$((&$shape, $range)),+], run: |$x| $formula, run_f32: |$x| $formula }
+    ([$($input:tt),+], |$x:ident| $formula:expr) => {
+        $crate::op::Sample {
+            text: stringify!($formula),
+            inputs: &[$($crate::op::sample!(@input $input)),+],
+            run: |$x| $formula,
+            run_f32: |$x| $formula,
+        }
     };
+    (@input ($shape:expr, $range:expr)) => { (&$shape, $range) };
+    (@input $shape:expr) => { (&$shape, (-2.0, 2.0)) };
 }
 pub(crate) use sample;
 
@@ -41,7 +65,19 @@ pub(crate) use sample;
 /// assert_eq!(rule.slopes, ["1 − y²"]);
 /// ```
 pub fn catalogue() -> impl Iterator<Item = &'static Entry> {
-    [pointwise::ENTRIES, reduce::ENTRIES, linear::ENTRIES, movement::ENTRIES, movement::JOINING, index::ENTRIES, normalise::ENTRIES]
-        .into_iter()
-        .flatten()
+    [
+        pointwise::ENTRIES,
+        reduce::ENTRIES,
+        scan::ENTRIES,
+        linear::ENTRIES,
+        decompose::ENTRIES,
+        movement::ENTRIES,
+        movement::JOINING,
+        index::ENTRIES,
+        select::ENTRIES,
+        window::ENTRIES,
+        normalise::ENTRIES,
+    ]
+    .into_iter()
+    .flatten()
 }

@@ -4,11 +4,12 @@ use std::{fmt::Debug, panic::Location, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::{Op, Sink, Value, Variadic};
+use super::{Linearity, Op, Sink, Value, Variadic};
 use crate::{
     backward,
     elementary::{Derivation, Side},
     error::{Error, ErrorKind},
+    forward,
     graph::Graph,
     real::Real,
     shape::Shape,
@@ -24,11 +25,16 @@ pub trait Typed<T: Real> {
     fn vjp(&self, x: &[&Value<T>], y: &Value<T>, g: &Value<T>, out: &mut dyn Sink<T, Value<T>>);
     #[doc(hidden)]
     fn vjp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &Var<'g, T>, g: &Var<'g, T>, out: &mut dyn Sink<T, Var<'g, T>>);
+    #[doc(hidden)]
+    fn jvp_recorded<'g>(&self, _x: &[&Var<'g, T>], _y: &Var<'g, T>, _dx: &[Option<&Var<'g, T>>]) -> Option<Var<'g, T>> {
+        None
+    }
 }
 
 /// An operation of any kind.
 pub(crate) trait Erased: Typed<f32> + Typed<f64> + Debug + Send + Sync {
     fn name(&self) -> &'static str;
+    fn linearity(&self) -> Linearity;
     fn derivation(&self) -> Option<Derivation>;
     fn sides(&self, x: &[&Tensor<f64>], see: &mut dyn FnMut(Side));
 }
@@ -59,11 +65,17 @@ impl<T: Real, O: Op<N>, const N: usize> Typed<T> for Fixed<O, N> {
             self.0.vjp(x, y, g, out);
         }
     }
+    fn jvp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &Var<'g, T>, dx: &[Option<&Var<'g, T>>]) -> Option<Var<'g, T>> {
+        self.0.jvp(exactly(x).ok()?, y, dx.try_into().ok()?)
+    }
 }
 
 impl<O: Op<N>, const N: usize> Erased for Fixed<O, N> {
     fn name(&self) -> &'static str {
         self.0.name()
+    }
+    fn linearity(&self) -> Linearity {
+        self.0.linearity()
     }
     fn derivation(&self) -> Option<Derivation> {
         self.0.derivation()
@@ -93,6 +105,9 @@ impl<T: Real, O: Variadic> Typed<T> for Any<O> {
 impl<O: Variadic> Erased for Any<O> {
     fn name(&self) -> &'static str {
         self.0.name()
+    }
+    fn linearity(&self) -> Linearity {
+        self.0.linearity()
     }
     fn derivation(&self) -> Option<Derivation> {
         None
@@ -185,6 +200,9 @@ pub trait Engine: Sized {
     fn grad<'g>(graph: &'g Graph<Self>, root: Var<'g, Self>, wrt: &[Var<'g, Self>], at: &'static Location<'static>) -> Vec<Var<'g, Self>>
     where
         Self: Real;
+    fn jvp<'g>(root: Var<'g, Self>, wrt: &[Var<'g, Self>], dx: &[Var<'g, Self>], at: &'static Location<'static>) -> Var<'g, Self>
+    where
+        Self: Real;
 }
 
 macro_rules! engine {
@@ -206,6 +224,9 @@ macro_rules! engine {
             }
             fn grad<'g>(graph: &'g Graph<$t>, root: Var<'g, $t>, wrt: &[Var<'g, $t>], at: &'static Location<'static>) -> Vec<Var<'g, $t>> {
                 backward::grad(graph, root, wrt, at)
+            }
+            fn jvp<'g>(root: Var<'g, $t>, wrt: &[Var<'g, $t>], dx: &[Var<'g, $t>], at: &'static Location<'static>) -> Var<'g, $t> {
+                forward::jvp(root, wrt, dx, at)
             }
         }
     )* };

@@ -1,6 +1,6 @@
 //! Indexing: taking elements from places, and the transposed map, adding elements to places.
 
-use super::{Algebra, Handle, Op, Place, Sink, Variadic, methods};
+use super::{Algebra, Handle, Linearity, Op, Place, Sink, Variadic, methods};
 use crate::{
     error::{Error, ErrorKind},
     indices::Indices,
@@ -18,7 +18,13 @@ impl Op<1> for Take {
             Place::Slice { .. } => "slice",
             Place::Select { .. } => "index_select",
             Place::Gather { .. } => "gather",
+            Place::Flat { .. } => "take",
+            Place::Diagonal { .. } => "diagonal",
+            Place::Windows { .. } => "windows",
         }
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         self.0.take(x)
@@ -38,6 +44,9 @@ pub(crate) struct Put {
 impl Variadic for Put {
     fn name(&self) -> &'static str {
         "put"
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
     fn forward<T: Real>(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
         let mut whole = allocate(self.shape.len())?;
@@ -80,7 +89,7 @@ fn slice(axis: isize, range: (std::ops::Bound<isize>, std::ops::Bound<isize>)) -
     let start = match range.0 {
         Included(start) => start,
         // After the last position there is nothing.
-        Excluded(-1) => return take(Place::Slice { axis, start: isize::MAX, end: Some(isize::MAX) }),
+        Excluded(-1) => return take(Place::Slice { axis, start: isize::MAX, end: Some(isize::MAX), step: 1 }),
         Excluded(before) => before.saturating_add(1),
         Unbounded => 0,
     };
@@ -90,7 +99,7 @@ fn slice(axis: isize, range: (std::ops::Bound<isize>, std::ops::Bound<isize>)) -
         Included(last) => Some(last.saturating_add(1)),
         Excluded(end) => Some(end),
     };
-    take(Place::Slice { axis, start, end })
+    take(Place::Slice { axis, start, end, step: 1 })
 }
 
 fn bounds(range: &impl std::ops::RangeBounds<isize>) -> (std::ops::Bound<isize>, std::ops::Bound<isize>) {
@@ -167,11 +176,11 @@ methods! {
     /// # use autograd::{Graph, op::Place, tensor};
     /// let g = Graph::<f64>::new();
     /// let x = g.variable(tensor![1.0, 2.0, 3.0]);
-    /// assert_eq!(x.take(Place::Slice { axis: 0, start: 1, end: None }).value()?, tensor![2.0, 3.0]);
+    /// assert_eq!(x.take(Place::Slice { axis: 0, start: 1, end: None, step: 1 }).value()?, tensor![2.0, 3.0]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
     fn take(x; place: Place) = take(place), samples: {
-        [[4, 3]] => |x| x[0].take(Place::Slice { axis: -1, start: 0, end: Some(2) });
+        [[4, 3]] => |x| x[0].take(Place::Slice { axis: -1, start: 0, end: Some(2), step: 1 });
     };
 
     /// Zeros of a shape with `x` added at a [`Place`]: the transposed map of [`Var::take`](crate::Var::take).
@@ -183,7 +192,7 @@ methods! {
     /// # use autograd::{Graph, Shape, op::Place, tensor};
     /// let g = Graph::<f64>::new();
     /// let x = g.variable(tensor![1.0, 2.0]);
-    /// let y = x.put(Place::Slice { axis: 0, start: 1, end: None }, &Shape::new(&[3])?);
+    /// let y = x.put(Place::Slice { axis: 0, start: 1, end: None, step: 1 }, &Shape::new(&[3])?);
     /// assert_eq!(y.value()?, tensor![0.0, 1.0, 2.0]);
     /// # Ok::<(), autograd::Error>(())
     /// ```

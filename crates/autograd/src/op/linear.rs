@@ -1,6 +1,6 @@
 //! Linear algebra: the matrix product.
 
-use super::{Algebra, Handle, Op, Sink, methods};
+use super::{Algebra, Handle, Linearity, Op, Sink, methods};
 use crate::{
     error::Error,
     real::Real,
@@ -20,6 +20,10 @@ struct MatMul {
 impl Op<2> for MatMul {
     fn name(&self) -> &'static str {
         "matmul"
+    }
+
+    fn linearity(&self) -> Linearity {
+        Linearity::Multilinear
     }
 
     fn forward<T: Real>(&self, [a, b]: [&Tensor<T>; 2]) -> Result<Tensor<T>, Error> {

@@ -1,6 +1,6 @@
 //! Movement: other shapes, other orders, stretching, joining. Nothing is computed.
 
-use super::{Algebra, Entry, Handle, Op, Sink, Variadic, algebra::slice_of, methods, resolve_axes, sample};
+use super::{Algebra, Entry, Handle, Linearity, Op, Sink, Variadic, algebra::slice_of, methods, resolve_axes, sample};
 use crate::{
     error::{Error, ErrorKind},
     graph::Graph,
@@ -66,6 +66,9 @@ impl Op<1> for Reshape {
             Reshape::Unsqueeze(_) => "unsqueeze",
         }
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         Ok(x.with_shape(self.target(x.shape())?))
     }
@@ -108,6 +111,9 @@ impl Op<1> for Permute {
             Permute::Swap(..) => "transpose",
         }
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         movement::permute(x, &self.order(x.shape())?)
     }
@@ -127,6 +133,9 @@ struct BroadcastTo(Shape);
 impl Op<1> for BroadcastTo {
     fn name(&self) -> &'static str {
         "broadcast_to"
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         if !x.shape().stretches_to(&self.0) {
@@ -151,6 +160,9 @@ impl Op<1> for BroadcastToDims {
     fn name(&self) -> &'static str {
         "broadcast_to"
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
     fn forward<T: Real>(&self, x: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         BroadcastTo(Shape::new(&self.0)?).forward(x)
     }
@@ -167,6 +179,9 @@ struct Concat {
 impl Variadic for Concat {
     fn name(&self) -> &'static str {
         "concat"
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
     fn forward<T: Real>(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
         let first = x.first().ok_or(ErrorKind::NoInputs)?;
@@ -240,6 +255,24 @@ fn concat(axis: isize) -> Handle {
     Handle::variadic(Concat { axis })
 }
 
+fn flattened<T: Real, A: Algebra<T>>(x: &A, start: isize, end: isize) -> A {
+    let shape = x.shape();
+    if shape.rank() == 0 {
+        return x.reshape([1]);
+    }
+    let (first, last) = match (shape.axis(start), shape.axis(end)) {
+        (Ok(first), Ok(last)) => (first, last),
+        (Err(error), _) | (_, Err(error)) => return x.refused(error),
+    };
+    if first > last {
+        return x.refused(ErrorKind::Parameter { name: "start", value: start.to_string(), why: "it must not be after the end" });
+    }
+    match Shape::new(&[&shape[..first], &[shape[first..=last].iter().product()], &shape[last + 1..]].concat()) {
+        Ok(flat) => x.reshape_as(&flat),
+        Err(error) => x.refused(error),
+    }
+}
+
 methods! {
     /// The same elements in the same order with other axis lengths; one may be −1, which stands for what is left over. Nothing is copied.
     ///
@@ -289,6 +322,28 @@ methods! {
     fn squeeze(x; axis: isize) = squeeze(axis), samples: {
         [[2, 1, 3]] => |x| x[0].squeeze(1);
         [[2, 1]] => |x| x[0].squeeze(-1);
+    };
+
+    /// The axes `start ..= end` as one axis.
+    ///
+    /// # Errors
+    /// An axis that is not there, a start after the end. A scalar becomes a vector of one element.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]]);
+    /// assert_eq!(x.flatten(1, -1).shape()?, [2, 4]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn flatten(x; start: isize, end: isize) => flattened(x, start, end), samples: {
+        [[2, 3, 2]] => |x| x[0].flatten(0, -1);
+        [[2, 3, 2, 2]] => |x| x[0].flatten(1, 2);
+        [[]] => |x| x[0].flatten(0, -1);
+        [[2, 0, 3]] => |x| x[0].flatten(-2, -1);
+    }, errors: {
+        [[2, 3]] => |x| x[0].flatten(0, 2), "there is no axis 2";
+        [[2, 3]] => |x| x[0].flatten(1, 0), "start = 1: it must not be after the end";
     };
 
     /// With one more axis, of length 1, which becomes the axis `axis` of the result.
@@ -380,10 +435,13 @@ methods! {
 /// The catalogue's entry for what joins many tensors.
 pub(crate) const JOINING: &[Entry] = &[Entry {
     name: "concat",
+    signature: "graph.concat(parts: &[Var], axis: isize)",
+    doc: &["Tensors joined along an axis, in which alone they may differ."],
     samples: &[
         sample!([([2, 3], (-2.0, 2.0)), ([1, 3], (-2.0, 2.0))], |x| x[0].graph().concat(x, 0)),
         sample!([([2, 1], (-2.0, 2.0)), ([2, 3], (-2.0, 2.0)), ([2, 2], (-2.0, 2.0))], |x| x[0].graph().concat(x, -1)),
     ],
+    errors: &[],
     handle: None,
 }];
 

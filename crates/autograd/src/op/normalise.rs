@@ -5,6 +5,7 @@ use crate::{
     error::{Error, ErrorKind},
     function,
     real::Real,
+    shape::Axes,
     tensor::{
         Tensor,
         kernel::{pointwise::map, reduce},
@@ -55,7 +56,7 @@ impl Op<1> for Softmax {
         "softmax"
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
-        let (largest, sum) = shifted_sum(x, &Over::axes(&[self.0], true), false)?;
+        let (largest, sum) = shifted_sum(x, &Over::axes(self.0, true), false)?;
         map(&function!(|x, m, s| (x - m).exp() / s), [x, &largest, &sum])
     }
     /// dxᵢ = yᵢ(gᵢ − Σⱼ gⱼ yⱼ)
@@ -73,7 +74,7 @@ impl Op<1> for LogSoftmax {
         "log_softmax"
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
-        let (largest, sum) = shifted_sum(x, &Over::axes(&[self.0], true), false)?;
+        let (largest, sum) = shifted_sum(x, &Over::axes(self.0, true), false)?;
         map(&function!(|x, m, s| (x - m) - s.ln()), [x, &largest, &sum])
     }
     /// dxᵢ = gᵢ − e^(yᵢ) Σⱼ gⱼ
@@ -84,8 +85,8 @@ impl Op<1> for LogSoftmax {
 }
 
 #[inline(never)]
-fn logsumexp(axes: &[isize], keepdim: bool) -> Handle {
-    Handle::new(LogSumExp(Over::axes(axes, keepdim)))
+fn logsumexp(over: Over) -> Handle {
+    Handle::new(LogSumExp(over))
 }
 
 #[inline(never)]
@@ -112,7 +113,7 @@ methods! {
     /// assert_eq!(x.logsumexp([0], false).item()?, 1e4 + 2.0f64.ln());
     /// # Ok::<(), autograd::Error>(())
     /// ```
-    fn logsumexp(x; axes: impl AsRef<[isize]>, keepdim: bool) = logsumexp(axes.as_ref(), keepdim), samples: {
+    fn logsumexp(x; axes: impl Into<Axes>, keepdim: bool) = logsumexp(Over::axes(axes, keepdim)), samples: {
         [[2, 3]] => |x| x[0].logsumexp([1], false);
         [[2, 3, 2]] => |x| x[0].logsumexp([0, 2], true);
     };

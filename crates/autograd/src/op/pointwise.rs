@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use super::{Algebra, Entry, Handle, Op, Sink, sample};
+use super::{Algebra, Entry, Handle, Mistake, Op, Sink, sample};
 use crate::{
     elementary::{Derivation, Elementary, Function, Operand, Side, derivation, sides, table},
     error::Error,
@@ -26,6 +26,10 @@ impl<F: Function<N>, const N: usize> Op<N> for Pointwise<F> {
 
     fn vjp<T: Real, A: Algebra<T>>(&self, x: [&A; N], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         A::chain(&self.0, x, y, g, out);
+    }
+
+    fn jvp<T: Real, A: Algebra<T>>(&self, x: [&A; N], y: &A, dx: [Option<&A>; N]) -> Option<A> {
+        Some(A::tangent(&self.0, x, y, dx))
     }
 
     fn derivation(&self) -> Option<Derivation> {
@@ -126,7 +130,7 @@ impl<'g, T: Real> Operand<Var<'g, T>> for f64 {
 }
 
 macro_rules! operations {
-    ($( $(#[$doc:meta])* $kind:ident $Name:ident: $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) = $y:ident,
+    ($( $(#[doc = $doc:literal])* $kind:ident $Name:ident: $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) = $y:ident,
         value: $value:tt, d: [$($d:expr),+], kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
         /// Makes the operations. None of these functions is generic or inlined, so that all kernels are compiled here and only here.
         mod make {
@@ -143,7 +147,7 @@ macro_rules! operations {
         #[allow(clippy::should_implement_trait)]
         pub trait Methods<T: Real>: super::Apply<T> {
             $(
-                $(#[$doc])*
+                $(#[doc = $doc])*
                 #[must_use]
                 #[track_caller]
                 fn $name(&self $(, $x: &Self)* $($(, $p: $t)+)?) -> Self {
@@ -168,13 +172,13 @@ macro_rules! operations {
 
         #[allow(clippy::should_implement_trait)]
         impl<T: Real> Var<'_, T> {
-            $( operations!(@method $kind $(#[$doc])* $name($x0 $(, $x)* $(; $($p: $t = $sample),+)?) [$($on),+]); )*
+            $( operations!(@method $kind $(#[doc = $doc])* $name($x0 $(, $x)* $(; $($p: $t = $sample),+)?) [$($on),+]); )*
         }
 
         #[allow(clippy::should_implement_trait)]
         impl<T: Real> Tensor<T> {
             $(
-                $(#[$doc])*
+                $(#[doc = $doc])*
                 #[doc = ""]
                 #[doc = "# Errors"]
                 #[doc = "When the shapes do not broadcast, or memory ends."]
@@ -188,13 +192,16 @@ macro_rules! operations {
         /// This family's part of the catalogue.
         pub(crate) const ENTRIES: &[Entry] = &[ $( Entry {
             name: stringify!($name),
+            signature: operations!(@signature $kind $name($x0 $(, $x)* $(; $($p: $t),+)?)),
+            doc: &[$($doc),*],
             samples: operations!(@samples $name ($x0 $(, $x)*) ($($($sample),+)?) $($on),+),
+            errors: operations!(@errors $name ($x0 $(, $x)*) ($($($sample),+)?)),
             handle: Some(|| make::$name($($($sample),+)?)),
         } ),* ];
     };
     (@method op $($rest:tt)*) => {};
-    (@method fun $(#[$doc:meta])* $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) [$($on:expr),+]) => {
-        $(#[$doc])*
+    (@method fun $(#[doc = $doc:literal])* $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) [$($on:expr),+]) => {
+        $(#[doc = $doc])*
         #[doc = ""]
         #[doc = "Element by element, with broadcasting; operands beside the first may be literals. For example, with its derivative:"]
         #[doc = "```"]
@@ -217,21 +224,44 @@ macro_rules! operations {
     (@comma ($($x:ident)+) ($($p:ident)+)) => { ", " };
     (@last $x:ident) => { stringify!($x) };
     (@last $x:ident $($rest:ident)+) => { operations!(@last $($rest)+) };
+    (@signature op $name:ident($($rest:tt)*)) => { stringify!($name($($rest)*)) };
+    (@signature fun $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty),+)?)) => {
+        concat!(
+            stringify!($x0), ".", stringify!($name), "(", stringify!($($x),*),
+            operations!(@comma ($($x)*) ($($($p)+)?)), stringify!($($($p: $t),+)?), ")"
+        )
+    };
     (@samples $name:ident ($a:ident) ($($p:expr),*) $on:expr) => { &[
-        sample!([([], $on)], |x| Elementary::$name(x[0] $(, $p)*)),
-        sample!([([2, 3], $on)], |x| Elementary::$name(x[0] $(, $p)*)),
+        sample!([([], $on)], |x| x[0].$name($($p),*)),
+        sample!([([2, 3], $on)], |x| x[0].$name($($p),*)),
+        sample!([([2, 1, 2, 2], $on)], |x| x[0].$name($($p),*)),
+        sample!([([2, 0], $on)], |x| x[0].$name($($p),*)),
     ] };
-    (@samples $name:ident ($a:ident, $b:ident) () $on:expr, $with:expr) => { &[
-        sample!([([], $on), ([], $with)], |x| Elementary::$name(x[0], x[1])),
-        sample!([([2, 3], $on), ([2, 3], $with)], |x| Elementary::$name(x[0], x[1])),
-        sample!([([2, 3], $on), ([3], $with)], |x| Elementary::$name(x[0], x[1])),
-        sample!([([2, 1], $on), ([1, 3], $with)], |x| Elementary::$name(x[0], x[1])),
-        sample!([([], $on), ([2, 2], $with)], |x| Elementary::$name(x[0], x[1])),
+    (@samples $name:ident ($a:ident, $b:ident) ($($p:expr),*) $on:expr, $with:expr) => { &[
+        sample!([([], $on), ([], $with)], |x| x[0].$name(x[1] $(, $p)*)),
+        sample!([([2, 3], $on), ([2, 3], $with)], |x| x[0].$name(x[1] $(, $p)*)),
+        sample!([([2, 3], $on), ([3], $with)], |x| x[0].$name(x[1] $(, $p)*)),
+        sample!([([2, 1], $on), ([1, 3], $with)], |x| x[0].$name(x[1] $(, $p)*)),
+        sample!([([], $on), ([2, 2], $with)], |x| x[0].$name(x[1] $(, $p)*)),
+        sample!([([2, 1, 2, 2], $on), ([3, 1, 2], $with)], |x| x[0].$name(x[1] $(, $p)*)),
+        sample!([([2, 0], $on), ([1], $with)], |x| x[0].$name(x[1] $(, $p)*)),
     ] };
-    (@samples $name:ident ($a:ident, $b:ident, $c:ident) () $on:expr, $with:expr, $and:expr) => { &[
-        sample!([([], $on), ([], $with), ([], $and)], |x| Elementary::$name(x[0], x[1], x[2])),
-        sample!([([2, 3], $on), ([2, 3], $with), ([2, 3], $and)], |x| Elementary::$name(x[0], x[1], x[2])),
-        sample!([([2, 1], $on), ([3], $with), ([], $and)], |x| Elementary::$name(x[0], x[1], x[2])),
+    (@samples $name:ident ($a:ident, $b:ident, $c:ident) ($($p:expr),*) $on:expr, $with:expr, $and:expr) => { &[
+        sample!([([], $on), ([], $with), ([], $and)], |x| x[0].$name(x[1], x[2] $(, $p)*)),
+        sample!([([2, 3], $on), ([2, 3], $with), ([2, 3], $and)], |x| x[0].$name(x[1], x[2] $(, $p)*)),
+        sample!([([2, 1], $on), ([3], $with), ([], $and)], |x| x[0].$name(x[1], x[2] $(, $p)*)),
+        sample!([([2, 1, 2, 2], $on), ([2], $with), ([1], $and)], |x| x[0].$name(x[1], x[2] $(, $p)*)),
+        sample!([([2, 0], $on), ([1], $with), ([2, 1], $and)], |x| x[0].$name(x[1], x[2] $(, $p)*)),
+    ] };
+    (@errors $name:ident ($a:ident) ($($p:expr),*)) => { &[] };
+    (@errors $name:ident ($a:ident, $b:ident) ($($p:expr),*)) => { &[
+        Mistake { sample: sample!([([2, 3], (0.5, 0.9)), ([2], (0.5, 0.9))], |x| x[0].$name(x[1] $(, $p)*)), message: "do not broadcast" },
+    ] };
+    (@errors $name:ident ($a:ident, $b:ident, $c:ident) ($($p:expr),*)) => { &[
+        Mistake {
+            sample: sample!([([3], (0.5, 0.9)), ([3], (0.5, 0.9)), ([2], (0.5, 0.9))], |x| x[0].$name(x[1], x[2] $(, $p)*)),
+            message: "do not broadcast",
+        },
     ] };
 }
 table!(operations);

@@ -1,37 +1,33 @@
 //! Reductions over axes: sum, mean, maximum.
 
-use super::{Algebra, Handle, Op, Sink, methods};
+use super::{Algebra, Handle, Linearity, Op, Sink, methods};
 use crate::{
     elementary::Side,
     error::{Error, ErrorKind},
     real::Real,
-    shape::Shape,
+    shape::{Axes, Shape},
     tensor::{Tensor, kernel::reduce},
 };
 
 /// The axes a reduction goes over.
 #[derive(Debug, Clone)]
 pub(crate) struct Over {
-    /// `None` for all.
-    axes: Option<Vec<isize>>,
+    axes: Axes,
     keepdim: bool,
 }
 
 impl Over {
-    pub(crate) fn axes(axes: &[isize], keepdim: bool) -> Over {
-        Over { axes: Some(axes.to_vec()), keepdim }
+    pub(crate) fn axes(axes: impl Into<Axes>, keepdim: bool) -> Over {
+        Over { axes: axes.into(), keepdim }
     }
 
     fn all() -> Over {
-        Over { axes: None, keepdim: false }
+        Over::axes(.., false)
     }
 
     /// The shape with the axes at length 1, and the shape of the result.
     pub(crate) fn shapes(&self, shape: &Shape) -> Result<(Shape, Shape), Error> {
-        let flags = match &self.axes {
-            Some(axes) => shape.axis_flags(axes)?,
-            None => [true; crate::shape::MAX_RANK],
-        };
+        let flags = self.axes.flags(shape)?;
         Ok((shape.without(flags, true), shape.without(flags, self.keepdim)))
     }
 
@@ -47,6 +43,9 @@ struct Sum(Over);
 impl Op<1> for Sum {
     fn name(&self) -> &'static str {
         "sum"
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         let (kept, shape) = self.0.shapes(x.shape())?;
@@ -71,6 +70,9 @@ impl Mean {
 impl Op<1> for Mean {
     fn name(&self) -> &'static str {
         "mean"
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         let (kept, shape) = self.0.shapes(x.shape())?;
@@ -121,6 +123,9 @@ struct SumTo(Shape);
 impl Op<1> for SumTo {
     fn name(&self) -> &'static str {
         "sum_to"
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         if !self.0.stretches_to(x.shape()) {
@@ -184,7 +189,7 @@ methods! {
     /// assert_eq!(x.sum_axes([-1], true).value()?, tensor![[3.0], [7.0]]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
-    fn sum_axes(x; axes: impl AsRef<[isize]>, keepdim: bool) = sum(Over::axes(axes.as_ref(), keepdim)), samples: {
+    fn sum_axes(x; axes: impl Into<Axes>, keepdim: bool) = sum(Over::axes(axes, keepdim)), samples: {
         [[2, 3, 2]] => |x| x[0].sum_axes([1], false);
         [[2, 3, 2]] => |x| x[0].sum_axes([0, -1], true);
         [[3]] => |x| x[0].sum_axes([], false);
@@ -219,7 +224,7 @@ methods! {
     /// assert_eq!(x.mean_axes([1], false).value()?, tensor![2.0, 7.0]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
-    fn mean_axes(x; axes: impl AsRef<[isize]>, keepdim: bool) = mean(Over::axes(axes.as_ref(), keepdim)), samples: {
+    fn mean_axes(x; axes: impl Into<Axes>, keepdim: bool) = mean(Over::axes(axes, keepdim)), samples: {
         [[2, 3, 2]] => |x| x[0].mean_axes([0, 2], false);
         [[2, 3]] => |x| x[0].mean_axes([-1], true);
     };
@@ -240,7 +245,7 @@ methods! {
     /// assert_eq!(y.sum().backward()?.wrt(x)?, &tensor![[0.0, 1.0], [0.5, 0.5]]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
-    fn amax(x; axes: impl AsRef<[isize]>, keepdim: bool) = amax(Over::axes(axes.as_ref(), keepdim)), samples: {
+    fn amax(x; axes: impl Into<Axes>, keepdim: bool) = amax(Over::axes(axes, keepdim)), samples: {
         [[2, 3, 2]] => |x| x[0].amax([1], false);
         [[2, 3]] => |x| x[0].amax([0, 1], true);
     };

@@ -23,6 +23,25 @@ pub enum Place {
         start: isize,
         /// The position after the last.
         end: Option<isize>,
+        /// Every so manieth position is taken; a negative step starts at the last position and goes to the front.
+        step: isize,
+    },
+    /// The elements whose position on axis `b` is `offset` more than on axis `a`; they become the last axis.
+    Diagonal {
+        /// How far above the main diagonal.
+        offset: isize,
+        /// The axis of rows.
+        a: isize,
+        /// The axis of columns.
+        b: isize,
+    },
+    /// Windows that slide along axes. An axis becomes the axis of its windows; the axes inside the windows stand before the first axis
+    /// that has windows if `inside_first`, else at the end.
+    Windows {
+        /// The windows, at most one for an axis.
+        windows: Vec<Window>,
+        /// Where the axes inside the windows stand.
+        inside_first: bool,
     },
     /// The positions of an axis that are listed, in that order, repeated or not; the axis takes the shape of the list.
     Select {
@@ -38,6 +57,45 @@ pub enum Place {
         /// The positions along that axis.
         indices: Indices,
     },
+    /// For each entry of `indices`, the element at that position in row-major order, whatever the axes.
+    Flat {
+        /// The positions.
+        indices: Indices,
+    },
+}
+
+/// Windows of `size` positions that slide along an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// The axis, negative from the end.
+    pub axis: isize,
+    /// How many positions a window has.
+    pub size: usize,
+    /// The distance from one window to the next.
+    pub step: usize,
+    /// The distance from one position in a window to the next.
+    pub dilation: usize,
+}
+
+impl Window {
+    /// How many windows fit into `len` positions.
+    ///
+    /// # Errors
+    /// A size, step or dilation of 0, a window that is longer than the axis.
+    pub fn count(&self, len: usize) -> Result<usize, Error> {
+        let parameter = |name, value: usize, why| Err(ErrorKind::Parameter { name, value: value.to_string(), why }.into());
+        for (name, value) in [("window size", self.size), ("step", self.step), ("dilation", self.dilation)] {
+            if value == 0 {
+                return parameter(name, value, "it must be at least 1");
+            }
+        }
+        // (size − 1)·dilation + 1 positions
+        let span = (self.size - 1).checked_mul(self.dilation).and_then(|n| n.checked_add(1));
+        match span {
+            Some(span) if span <= len => Ok((len - span) / self.step + 1),
+            _ => Err(ErrorKind::Window { size: self.size, dilation: self.dilation, len }.into()),
+        }
+    }
 }
 
 impl Place {
@@ -57,10 +115,7 @@ impl Place {
     /// When the place is not inside the shape.
     pub fn shape(&self, full: &Shape) -> Result<Shape, Error> {
         match self {
-            Place::Slice { axis, start, end } => {
-                let axis = full.axis(*axis)?;
-                full.with(axis, Place::bounds(*start, *end, full[axis])?.1)
-            }
+            Place::Slice { .. } | Place::Diagonal { .. } | Place::Windows { .. } => Ok(self.view(full)?.0),
             Place::Select { axis, indices } => {
                 let axis = full.axis(*axis)?;
                 indices.check(full[axis])?;
@@ -75,27 +130,92 @@ impl Place {
                 indices.check(full[axis])?;
                 Ok(*indices.shape())
             }
+            Place::Flat { indices } => {
+                indices.check(full.len())?;
+                Ok(*indices.shape())
+            }
         }
     }
 
-    /// Calls `visit(taken, at, n)` for each straight piece: `n` elements from `taken` on in what is taken stand at `at` in the whole.
-    fn pieces(&self, full: &Shape, mut visit: impl FnMut(usize, usize, usize)) -> Result<(), Error> {
+    /// The shape of what is taken and where its elements stand, for places that are even steps along axes.
+    fn view(&self, full: &Shape) -> Result<(Shape, Walk), Error> {
+        let own = full.strides();
+        let (mut lengths, mut strides): (Vec<usize>, Vec<isize>) = full.iter().zip(own).map(|(&n, s)| (n, s.cast_signed())).unzip();
+        let mut offset = 0;
+        match self {
+            &Place::Slice { axis, start, end, step } => {
+                let axis = full.axis(axis)?;
+                let (first, n) = Place::bounds(start, end, full[axis])?;
+                if step == 0 {
+                    return Err(ErrorKind::Parameter { name: "step", value: "0".into(), why: "it must not be 0" }.into());
+                }
+                let first = if step > 0 { first } else { (first + n).saturating_sub(1) };
+                offset = first * own[axis];
+                lengths[axis] = n.div_ceil(step.unsigned_abs());
+                // With at most one position the step does not matter, and may be too long to be multiplied.
+                strides[axis] = if lengths[axis] > 1 { strides[axis] * step } else { 0 };
+            }
+            &Place::Diagonal { offset: above, a, b } => {
+                let (a, b) = (full.axis(a)?, full.axis(b)?);
+                if a == b {
+                    return Err(ErrorKind::RepeatedAxis { axis: b.cast_signed() }.into());
+                }
+                let (row, column) = if above < 0 { (above.unsigned_abs(), 0) } else { (0, above.unsigned_abs()) };
+                let n = full[a].saturating_sub(row).min(full[b].saturating_sub(column));
+                offset = if n == 0 { 0 } else { row * own[a] + column * own[b] };
+                let stride = strides[a] + strides[b];
+                for axis in [a.max(b), a.min(b)] {
+                    lengths.remove(axis);
+                    strides.remove(axis);
+                }
+                lengths.push(n);
+                strides.push(stride);
+            }
+            Place::Windows { windows, inside_first } => {
+                let axes: Vec<isize> = windows.iter().map(|window| window.axis).collect();
+                full.axis_flags(&axes)?;
+                let mut inside = Vec::new();
+                for window in windows {
+                    let axis = full.axis(window.axis)?;
+                    lengths[axis] = window.count(full[axis])?;
+                    // Where there is one position only, the distance to the next may be too long to be multiplied.
+                    let distance = |n: usize, by: usize| if n > 1 { own[axis].cast_signed() * by.cast_signed() } else { 0 };
+                    inside.push((axis, window.size, distance(window.size, window.dilation)));
+                    strides[axis] = distance(lengths[axis], window.step);
+                }
+                let first = inside.iter().map(|(axis, ..)| *axis).min().unwrap_or(0);
+                let mut at = if *inside_first { first } else { lengths.len() };
+                for (_, size, stride) in inside {
+                    lengths.insert(at, size);
+                    strides.insert(at, stride);
+                    at += 1;
+                }
+            }
+            Place::Select { .. } | Place::Gather { .. } | Place::Flat { .. } => {}
+        }
+        let shape = Shape::new(&lengths)?;
+        Ok((shape, Walk::new(&lengths, &strides, offset)))
+    }
+
+    /// Calls `visit(taken, at, n, stride)` for each straight piece: `n` elements from `taken` on in what is taken stand at `at`,
+    /// `at + stride`, … in the whole.
+    #[inline]
+    fn pieces(&self, full: &Shape, mut visit: impl FnMut(usize, usize, usize, isize)) -> Result<(), Error> {
         if full.is_empty() {
             return Ok(());
         }
         match self {
-            Place::Slice { axis, start, end } => {
-                let (rows, len, inner) = full.around(full.axis(*axis)?);
-                let (first, n) = Place::bounds(*start, *end, len)?;
-                for row in 0..rows {
-                    visit(row * n * inner, (row * len + first) * inner, n * inner);
+            Place::Slice { .. } | Place::Diagonal { .. } | Place::Windows { .. } => {
+                let (shape, walk) = self.view(full)?;
+                if !shape.is_empty() {
+                    walk.runs(0, shape.len(), |done, n, at, stride| visit(done, at, n, stride));
                 }
             }
             Place::Select { axis, indices } => {
                 let (rows, len, inner) = full.around(full.axis(*axis)?);
                 for row in 0..rows {
                     for (i, index) in indices.as_slice().iter().enumerate() {
-                        visit((row * indices.len() + i) * inner, (row * len + index) * inner, inner);
+                        visit((row * indices.len() + i) * inner, (row * len + index) * inner, inner, 1);
                     }
                 }
             }
@@ -112,10 +232,11 @@ impl Place {
                 let walk = Walk::new(indices.shape(), &strides[..full.rank()], 0);
                 walk.runs(0, indices.len(), |done, n, at, stride| {
                     for (i, index) in indices.as_slice()[done..done + n].iter().enumerate() {
-                        visit(done + i, at.wrapping_add_signed(i.cast_signed() * stride) + index * own[axis], 1);
+                        visit(done + i, at.wrapping_add_signed(i.cast_signed() * stride) + index * own[axis], 1, 1);
                     }
                 });
             }
+            Place::Flat { indices } => indices.as_slice().iter().enumerate().for_each(|(i, &at)| visit(i, at, 1, 1)),
         }
         Ok(())
     }
@@ -124,14 +245,24 @@ impl Place {
     pub(crate) fn take<T: Real>(&self, x: &Tensor<T>) -> Result<Tensor<T>, Error> {
         let shape = self.shape(x.shape())?;
         let (mut taken, from) = (allocate(shape.len())?, x.as_slice());
-        self.pieces(x.shape(), |to, at, n| taken[to..to + n].copy_from_slice(&from[at..at + n]))?;
+        self.pieces(x.shape(), |to, at, n, stride| {
+            let to = &mut taken[to..to + n];
+            match stride {
+                1 => to.copy_from_slice(&from[at..at + n]),
+                _ => to.iter_mut().enumerate().for_each(|(i, to)| *to = from[at.wrapping_add_signed(i.cast_signed() * stride)]),
+            }
+        })?;
         Ok(Tensor::of(shape, taken))
     }
 
     /// Adds elements to this place of an array of shape `full`; `d` has the shape of what is taken.
     pub(crate) fn add_to<T: Real>(&self, d: &[T], to: &mut [T], full: &Shape) -> Result<(), Error> {
-        self.pieces(full, |from, at, n| {
-            to[at..at + n].iter_mut().zip(&d[from..from + n]).for_each(|(sum, v)| *sum += *v);
+        self.pieces(full, |from, at, n, stride| {
+            let d = &d[from..from + n];
+            match stride {
+                1 => to[at..at + n].iter_mut().zip(d).for_each(|(sum, v)| *sum += *v),
+                _ => d.iter().enumerate().for_each(|(i, v)| to[at.wrapping_add_signed(i.cast_signed() * stride)] += *v),
+            }
         })
     }
 }

@@ -1,0 +1,5 @@
+//! Windows that slide over tensors: convolution and pooling.
+
+use super::methods;
+
+methods! {}
