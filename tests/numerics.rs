@@ -55,6 +55,21 @@ within! {
     sigmoid 3 2 |x| if x < 0.0 { let e = x.exp(); e / (1.0 + e) } else { 1.0 / (1.0 + (-x).exp()) };
     softplus 3 2 |x| if x.is_nan() { x } else { x.max(0.0) + (-x.abs()).exp().ln_1p() };
     sqrt 0 0 f64::sqrt;
+    rsqrt 2 2 |x| 1.0 / x.sqrt();
+    exp2 2 2 f64::exp2;
+    log2 1 1 f64::log2;
+    log10 1 2 f64::log10;
+    sinh 2 2 f64::sinh;
+    cosh 2 2 f64::cosh;
+    asin 1 1 f64::asin;
+    acos 1 1 f64::acos;
+    atan 1 1 f64::atan;
+    // std overflows where x² does.
+    asinh 4 2 |x| if x.is_finite() && x.abs() > 1e150 { (x.abs().ln() + std::f64::consts::LN_2).copysign(x) } else { x.asinh() };
+    floor 0 0 f64::floor;
+    ceil 0 0 f64::ceil;
+    trunc 0 0 f64::trunc;
+    round 0 0 f64::round_ties_even;
 }
 
 #[test]

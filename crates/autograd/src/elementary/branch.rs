@@ -42,7 +42,7 @@ type Number = Lane<f64, false>;
 
 macro_rules! branches {
     ($( $(#[$doc:meta])* $kind:ident $Name:ident: $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) = $y:ident,
-        value: $value:tt, d: [$($d:expr),+], kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
+        value: $value:tt, d: $d:tt, kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
         impl Elementary for Branch<'_> {
             fn lit(self, c: f64) -> Self {
                 Branch { value: c, ..self }

@@ -157,7 +157,7 @@ impl<S: Elementary, const N: usize> Dual<S, N> {
 
 macro_rules! duals {
     ($( $(#[$doc:meta])* $kind:ident $Name:ident: $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) = $y:ident,
-        value: $value:tt, d: [$($d:expr),+], kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
+        value: $value:tt, d: $d:tt, kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
         impl<S: Elementary, const N: usize> Elementary for Dual<S, N> {
             #[inline(always)]
             #[track_caller]

@@ -158,7 +158,8 @@ fn write_part(parts: &[Part], texts: &[Option<Written>], id: usize) -> Written {
         "pow" => (format!("{}^{}", at(0, Atom), at(1, Atom)), Power),
         "abs" => (format!("|{}|", at(0, Comparison)), Atom),
         "sqrt" => (format!("√{}", at(0, Atom)), Power),
-        "exp" => (format!("exp({})", at(0, Comparison)), Atom),
+        "floor" => (format!("⌊{}⌋", at(0, Comparison)), Atom),
+        "ceil" => (format!("⌈{}⌉", at(0, Comparison)), Atom),
         "gt" | "ge" | "lt" | "le" | "eq" | "ne" => {
             let sign = match function {
                 "gt" => ">",
@@ -224,7 +225,7 @@ pub fn derivation<F: Function<N>, const N: usize>(function: &F) -> Derivation {
 
 macro_rules! formulas {
     ($( $(#[$doc:meta])* $kind:ident $Name:ident: $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) = $y:ident,
-        value: $value:tt, d: [$($d:expr),+], kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
+        value: $value:tt, d: $d:tt, kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
         impl Elementary for Formula<'_> {
             fn lit(self, c: f64) -> Self {
                 self.scratch.push(Part::Number(c))

@@ -13,7 +13,7 @@ pub struct Lane<T, const FMA: bool>(pub T);
 
 macro_rules! lanes {
     ($( $(#[$doc:meta])* $kind:ident $Name:ident: $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) = $y:ident,
-        value: $value:tt, d: [$($d:expr),+], kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
+        value: $value:tt, d: $d:tt, kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
         impl<T: Real, const FMA: bool> Elementary for Lane<T, FMA> {
             #[inline(always)]
             fn lit(self, c: f64) -> Self {
@@ -36,5 +36,7 @@ macro_rules! lanes {
         $formula.0
     }};
 }
-use std::f64::consts::FRAC_1_SQRT_2;
+use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
+
+use super::table::{GELU_TANH, SELU};
 table!(lanes);

@@ -1,8 +1,8 @@
 //! Numeric kernels of the elementary functions, for f32 and f64, without branches so that loops over them vectorise.
 //!
 //! `exp`, `expm1`, `ln` and `ln_1p` follow the argument reductions of the BSD msun (W. Cody and W. Waite; P. Tang): split off a power of two,
-//! then a short polynomial. tanh, sigmoid and softplus are built on them in forms that lose nothing at either end. Powers, sine, cosine,
-//! tangent and the error function call a libm one element at a time.
+//! then a short polynomial. tanh, sigmoid and softplus are built on them in forms that lose nothing at either end. Powers, circular
+//! functions, inverse and hyperbolic ones and the error function call a libm one element at a time.
 
 // Constants of a formula are f64 and are rounded to the element type where they meet it.
 #![allow(clippy::cast_possible_truncation)]
@@ -41,6 +41,24 @@ pub trait Numeric: Copy {
     fn tanh<const FMA: bool>(self) -> Self;
     fn sigmoid<const FMA: bool>(self) -> Self;
     fn softplus<const FMA: bool>(self) -> Self;
+    fn exp2<const FMA: bool>(self) -> Self;
+    fn log2<const FMA: bool>(self) -> Self;
+    fn log10<const FMA: bool>(self) -> Self;
+    fn asin<const FMA: bool>(self) -> Self;
+    fn acos<const FMA: bool>(self) -> Self;
+    fn atan<const FMA: bool>(self) -> Self;
+    fn sinh<const FMA: bool>(self) -> Self;
+    fn cosh<const FMA: bool>(self) -> Self;
+    fn asinh<const FMA: bool>(self) -> Self;
+    fn acosh<const FMA: bool>(self) -> Self;
+    fn atanh<const FMA: bool>(self) -> Self;
+    fn floor<const FMA: bool>(self) -> Self;
+    fn ceil<const FMA: bool>(self) -> Self;
+    fn round<const FMA: bool>(self) -> Self;
+    fn trunc<const FMA: bool>(self) -> Self;
+    fn rsqrt<const FMA: bool>(self) -> Self;
+    fn atan2<const FMA: bool>(self, b: Self) -> Self;
+    fn hypot<const FMA: bool>(self, b: Self) -> Self;
     fn erf<const FMA: bool>(self) -> Self;
     fn erfc<const FMA: bool>(self) -> Self;
     fn relu<const FMA: bool>(self) -> Self;
@@ -61,7 +79,8 @@ pub trait Numeric: Copy {
 macro_rules! numeric {
     ($t:ident, $bits:ident, mantissa: $mantissa:literal, bias: $bias:literal,
      ln2: ($ln2_hi:expr, $ln2_lo:expr), exp: ($lowest:expr, $highest:expr), exp_poly: $exp_poly:expr,
-     ln_even: $ln_even:expr, ln_odd: $ln_odd:expr, subnormal: ($scale:expr, $shift:expr), erf: $erf:path, erfc: $erfc:path) => {
+     ln_even: $ln_even:expr, ln_odd: $ln_odd:expr, subnormal: ($scale:expr, $shift:expr), exponents: ($lowest_exponent:expr, $highest_exponent:expr),
+     libm: ($erf:path, $erfc:path, $asinh:path, $acosh:path, $atanh:path)) => {
         impl Numeric for $t {
             #[inline(always)]
             fn neg<const FMA: bool>(self) -> Self {
@@ -245,6 +264,85 @@ macro_rules! numeric {
                 (if self > 0.0 { self } else { 0.0 }) + Numeric::ln_1p::<FMA>(e)
             }
             #[inline(always)]
+            fn rsqrt<const FMA: bool>(self) -> Self {
+                1.0 / $t::sqrt(self)
+            }
+            #[inline(always)]
+            fn exp2<const FMA: bool>(self) -> Self {
+                // Below and above, the result is 0 or infinite; written so that NaN stays.
+                let x = if self < $lowest_exponent { $lowest_exponent } else { self };
+                let x = if x > $highest_exponent { $highest_exponent } else { x };
+                let n = $t::round_to_integer(x);
+                let r = (x - n) * std::$t::consts::LN_2;
+                let q = $t::fma::<FMA>(r * r, $t::horner::<FMA>(r, &$exp_poly), r);
+                let half = $t::round_to_integer(n * 0.5);
+                (1.0 + q) * $t::exp2_integer(half) * $t::exp2_integer(n - half)
+            }
+            #[inline(always)]
+            fn log2<const FMA: bool>(self) -> Self {
+                $t::log2(self)
+            }
+            #[inline(always)]
+            fn log10<const FMA: bool>(self) -> Self {
+                $t::log10(self)
+            }
+            #[inline(always)]
+            fn asin<const FMA: bool>(self) -> Self {
+                $t::asin(self)
+            }
+            #[inline(always)]
+            fn acos<const FMA: bool>(self) -> Self {
+                $t::acos(self)
+            }
+            #[inline(always)]
+            fn atan<const FMA: bool>(self) -> Self {
+                $t::atan(self)
+            }
+            #[inline(always)]
+            fn sinh<const FMA: bool>(self) -> Self {
+                $t::sinh(self)
+            }
+            #[inline(always)]
+            fn cosh<const FMA: bool>(self) -> Self {
+                $t::cosh(self)
+            }
+            #[inline(always)]
+            fn floor<const FMA: bool>(self) -> Self {
+                $t::floor(self)
+            }
+            #[inline(always)]
+            fn ceil<const FMA: bool>(self) -> Self {
+                $t::ceil(self)
+            }
+            #[inline(always)]
+            fn trunc<const FMA: bool>(self) -> Self {
+                $t::trunc(self)
+            }
+            #[inline(always)]
+            fn round<const FMA: bool>(self) -> Self {
+                $t::round_ties_even(self)
+            }
+            #[inline(always)]
+            fn asinh<const FMA: bool>(self) -> Self {
+                $asinh(self)
+            }
+            #[inline(always)]
+            fn acosh<const FMA: bool>(self) -> Self {
+                $acosh(self)
+            }
+            #[inline(always)]
+            fn atanh<const FMA: bool>(self) -> Self {
+                $atanh(self)
+            }
+            #[inline(always)]
+            fn atan2<const FMA: bool>(self, b: Self) -> Self {
+                $t::atan2(self, b)
+            }
+            #[inline(always)]
+            fn hypot<const FMA: bool>(self, b: Self) -> Self {
+                $t::hypot(self, b)
+            }
+            #[inline(always)]
             fn erf<const FMA: bool>(self) -> Self {
                 $erf(self)
             }
@@ -389,11 +487,13 @@ numeric!(f64, u64, mantissa: 52u8, bias: 1023.0,
         1.0 / 3_628_800.0, 1.0 / 39_916_800.0, 1.0 / 479_001_600.0, 1.0 / 6_227_020_800.0],
     ln_even: [3.999_999_999_940_942e-1, 2.222_219_843_214_978_4e-1, 1.531_383_769_920_937_3e-1],
     ln_odd: [6.666_666_666_666_735e-1, 2.857_142_874_366_239e-1, 1.818_357_216_161_805e-1, 1.479_819_860_511_658_6e-1],
-    subnormal: (18_014_398_509_481_984.0, 54.0), erf: libm::erf, erfc: libm::erfc);
+    subnormal: (18_014_398_509_481_984.0, 54.0), exponents: (-1100.0, 1024.0),
+    libm: (libm::erf, libm::erfc, libm::asinh, libm::acosh, libm::atanh));
 numeric!(f32, u32, mantissa: 23u8, bias: 127.0,
     ln2: (6.931_457_5e-1, 1.428_606_8e-6),
     exp: (-105.0, 89.0),
     exp_poly: [1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0],
     ln_even: [4.000_097_2e-1, 2.427_907_9e-1],
     ln_odd: [6.666_666e-1, 2.849_878_7e-1],
-    subnormal: (33_554_432.0, 25.0), erf: libm::erff, erfc: libm::erfcf);
+    subnormal: (33_554_432.0, 25.0), exponents: (-160.0, 128.0),
+    libm: (libm::erff, libm::erfcf, libm::asinhf, libm::acoshf, libm::atanhf));

@@ -131,7 +131,7 @@ impl<'g, T: Real> Operand<Var<'g, T>> for f64 {
 
 macro_rules! operations {
     ($( $(#[doc = $doc:literal])* $kind:ident $Name:ident: $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) = $y:ident,
-        value: $value:tt, d: [$($d:expr),+], kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
+        value: $value:tt, d: $d:tt, kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
         /// Makes the operations. None of these functions is generic or inlined, so that all kernels are compiled here and only here.
         mod make {
             use super::{Handle, Pointwise, table};
