@@ -160,6 +160,22 @@ pub enum ErrorKind {
         /// The length of the axis, with its padding.
         len: usize,
     },
+    /// The parts of an axis do not make it up.
+    #[error("the sizes {sizes:?} must add up to the length of the axis, {len}")]
+    Split {
+        /// The lengths of the parts.
+        sizes: Vec<usize>,
+        /// The length of the axis.
+        len: usize,
+    },
+    /// An axis cannot be cut into equal parts.
+    #[error("an axis of length {len} has no {parts} equal parts; the length must be a multiple of their number")]
+    Chunk {
+        /// The number of parts.
+        parts: usize,
+        /// The length of the axis.
+        len: usize,
+    },
     /// The operation has no result for no elements.
     #[error("there is nothing to take the {what} of: shape {shape} has an axis of length 0")]
     Empty {

@@ -1,10 +1,15 @@
 //! Indices: whole numbers that say which elements to take. They have no gradient.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, panic::Location, sync::Arc};
 
 use crate::{
     error::{Error, ErrorKind},
+    real::Real,
     shape::Shape,
+    tensor::{
+        Tensor,
+        kernel::{allocate, walk::Walk},
+    },
 };
 
 /// An immutable array of positions, such as class labels or the rows of a batch. Cloning shares them.
@@ -66,6 +71,50 @@ impl Indices {
     /// As [`Indices::new`].
     pub fn reshape(&self, shape: impl AsRef<[usize]>) -> Result<Indices, Error> {
         Indices::new(self.values.clone(), shape)
+    }
+
+    /// For each index a row of zeros with a 1 at the index: a tensor with one more axis, of length `classes`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Index`] for an index that is not below `classes`; those of [`Shape::new`].
+    ///
+    /// ```
+    /// use autograd::{Indices, Tensor, tensor};
+    /// let labels = Indices::from(vec![2, 0]);
+    /// assert_eq!(labels.one_hot(3)?, tensor![[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn one_hot<T: Real>(&self, classes: usize) -> Result<Tensor<T>, Error> {
+        let at = Location::caller();
+        let rows = || {
+            self.check(classes)?;
+            let shape = Shape::new(&[&self.shape[..], &[classes]].concat())?;
+            let mut rows = allocate(shape.len())?;
+            self.values.iter().enumerate().for_each(|(row, index)| rows[row * classes + index] = T::ONE);
+            Ok(Tensor::of(shape, rows))
+        };
+        rows().map_err(|error: Error| error.in_op("one_hot", || vec![self.shape]).at(at))
+    }
+
+    /// The positions repeated until the shape is reached, to which their own stretches.
+    pub(crate) fn broadcast(&self, shape: Shape) -> Indices {
+        if shape == self.shape {
+            return self.clone();
+        }
+        let mut values = Vec::with_capacity(shape.len());
+        if !shape.is_empty() {
+            Walk::stretch(&self.shape, &shape).runs(0, shape.len(), |_, n, at, stride| {
+                values.extend((0..n).map(|i| self.values[at.wrapping_add_signed(i.cast_signed() * stride)]));
+            });
+        }
+        Indices { shape, values: values.into() }
+    }
+
+    /// Positions made by a kernel; there are as many as the shape has.
+    pub(crate) fn of(shape: Shape, values: Vec<usize>) -> Indices {
+        debug_assert_eq!(shape.len(), values.len());
+        Indices { shape, values: values.into() }
     }
 
     /// Whether every position lies inside an axis of length `len`.

@@ -12,6 +12,7 @@ pub mod scan;
 pub mod linear;
 pub mod decompose;
 pub mod movement;
+pub mod join;
 pub mod index;
 pub mod select;
 pub mod window;

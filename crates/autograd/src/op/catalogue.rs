@@ -1,6 +1,6 @@
 //! The catalogue: every operation with sample inputs, so that tests and documents can go through all of them.
 
-use super::{Handle, decompose, index, linear, movement, normalise, pointwise, reduce, scan, select, window};
+use super::{Handle, decompose, index, join, linear, movement, normalise, pointwise, reduce, scan, select, window};
 use crate::var::Var;
 
 /// An operation of the library.
@@ -72,7 +72,8 @@ pub fn catalogue() -> impl Iterator<Item = &'static Entry> {
         linear::ENTRIES,
         decompose::ENTRIES,
         movement::ENTRIES,
-        movement::JOINING,
+        join::ENTRIES,
+        join::JOINING,
         index::ENTRIES,
         select::ENTRIES,
         window::ENTRIES,

@@ -1,16 +1,14 @@
-//! Movement: other shapes, other orders, stretching, joining. Nothing is computed.
+//! Movement: other shapes, other orders, stretching. Nothing is computed.
 
-use super::{Algebra, Entry, Handle, Linearity, Op, Sink, Variadic, algebra::slice_of, methods, resolve_axes, sample};
+use super::{Algebra, Handle, Linearity, Op, Sink, methods, resolve_axes};
 use crate::{
     error::{Error, ErrorKind},
-    graph::Graph,
     real::Real,
     shape::Shape,
     tensor::{
         Tensor,
         kernel::{movement, walk::Walk},
     },
-    var::Var,
 };
 
 /// The same elements in the same order with another shape.
@@ -171,45 +169,6 @@ impl Op<1> for BroadcastToDims {
     }
 }
 
-#[derive(Debug)]
-struct Concat {
-    axis: isize,
-}
-
-impl Variadic for Concat {
-    fn name(&self) -> &'static str {
-        "concat"
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
-    fn forward<T: Real>(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
-        let first = x.first().ok_or(ErrorKind::NoInputs)?;
-        let (expected, axis) = (*first.shape(), first.shape().axis(self.axis)?);
-        let mut len: usize = 0;
-        for part in x {
-            let shape = part.shape();
-            let agrees = shape.rank() == expected.rank() && (0..shape.rank()).all(|a| a == axis || shape[a] == expected[a]);
-            if !agrees {
-                return Err(ErrorKind::Mismatch { expected, found: *shape, except: Some(axis) }.into());
-            }
-            len = len.saturating_add(shape[axis]);
-        }
-        movement::concat(x, axis, expected.with(axis, len)?)
-    }
-    fn vjp<T: Real, A: Algebra<T>>(&self, x: &[&A], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
-        let Ok(axis) = y.shape().axis(self.axis) else { return };
-        let mut at = 0;
-        for (k, part) in x.iter().enumerate() {
-            let end = at + part.shape()[axis];
-            if out.needs(k) {
-                out.add(k, g.take(slice_of(axis, at, end)));
-            }
-            at = end;
-        }
-    }
-}
-
 #[inline(never)]
 fn reshape(dims: &[isize]) -> Handle {
     Handle::new(Reshape::To(dims.to_vec()))
@@ -248,11 +207,6 @@ fn broadcast_as(shape: &Shape) -> Handle {
 #[inline(never)]
 fn broadcast_to(dims: &[usize]) -> Handle {
     Handle::new(BroadcastToDims(dims.to_vec()))
-}
-
-#[inline(never)]
-fn concat(axis: isize) -> Handle {
-    Handle::variadic(Concat { axis })
 }
 
 fn flattened<T: Real, A: Algebra<T>>(x: &A, start: isize, end: isize) -> A {
@@ -430,47 +384,4 @@ methods! {
     fn broadcast_as(x; shape: &Shape) = broadcast_as(shape), samples: {
         [[]] => |x| x[0].broadcast_as(Shape::ones(3));
     };
-}
-
-/// The catalogue's entry for what joins many tensors.
-pub(crate) const JOINING: &[Entry] = &[Entry {
-    name: "concat",
-    signature: "graph.concat(parts: &[Var], axis: isize)",
-    doc: &["Tensors joined along an axis, in which alone they may differ."],
-    samples: &[
-        sample!([([2, 3], (-2.0, 2.0)), ([1, 3], (-2.0, 2.0))], |x| x[0].graph().concat(x, 0)),
-        sample!([([2, 1], (-2.0, 2.0)), ([2, 3], (-2.0, 2.0)), ([2, 2], (-2.0, 2.0))], |x| x[0].graph().concat(x, -1)),
-    ],
-    errors: &[],
-    handle: None,
-}];
-
-impl<T: Real> Graph<T> {
-    /// Tensors joined along an axis, in which alone they may differ.
-    ///
-    /// # Errors
-    /// No tensors, an axis that is not there, shapes that differ in another axis.
-    ///
-    /// ```
-    /// # use autograd::{Graph, tensor};
-    /// let g = Graph::<f64>::new();
-    /// let (a, b) = (g.variable(tensor![1.0, 2.0]), g.variable(tensor![3.0]));
-    /// assert_eq!(g.concat(&[a, b], 0).value()?, tensor![1.0, 2.0, 3.0]);
-    /// # Ok::<(), autograd::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn concat<'g>(&'g self, parts: &[Var<'g, T>], axis: isize) -> Var<'g, T> {
-        self.call(concat(axis), parts)
-    }
-}
-
-impl<T: Real> Tensor<T> {
-    /// Tensors joined along an axis, in which alone they may differ. See [`Graph::concat`].
-    ///
-    /// # Errors
-    /// No tensors, an axis that is not there, shapes that differ in another axis.
-    #[track_caller]
-    pub fn concat(parts: &[&Tensor<T>], axis: isize) -> Result<Self, Error> {
-        concat(axis).call(parts)
-    }
 }
