@@ -69,7 +69,7 @@ impl Variadic for Put {
 }
 
 #[inline(never)]
-fn take(place: Place) -> Handle {
+pub(crate) fn take(place: Place) -> Handle {
     Handle::new(Take(place))
 }
 
