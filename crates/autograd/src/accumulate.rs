@@ -132,9 +132,8 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
                 Ok(product) => {
                     let starts_here = self.slot(k).is_some_and(|(slot, _)| !matches!(slot, Slot::Sum(_)));
                     self.change(k, |sum, full| {
-                        if product.shape != *full {
-                            return Err(ErrorKind::GradientShape { input: k, expected: *full, found: product.shape }.into());
-                        }
+                        let found = product.shape;
+                        let product = product.sum_to(full).map_err(|_| ErrorKind::GradientShape { input: k, expected: *full, found })?;
                         product.run(a.as_slice(), b.as_slice(), sum, !starts_here);
                         Ok(())
                     });
@@ -255,7 +254,15 @@ impl<'g, T: Real> Sink<T, Var<'g, T>> for Variables<'_, 'g, T> {
 
     fn add_matmul(&mut self, k: usize, a: &Var<'g, T>, transpose_a: bool, b: &Var<'g, T>, transpose_b: bool) {
         if self.needs(k) || k >= self.x.len() {
-            self.add(k, a.matmul_as(*b, transpose_a, transpose_b));
+            let shape = |x: &Var<'g, T>| x.shape().unwrap_or(Shape::SCALAR);
+            let to = self.x.get(k).map_or(Shape::SCALAR, shape);
+            // The product may be larger by what was stretched, and is summed there; any other difference is a mistake, which `add` reports.
+            let product = Product::new(&shape(a), transpose_a, &shape(b), transpose_b);
+            let d = match product.and_then(|product| product.sum_to(&to)) {
+                Ok(_) => a.graph().call(op::linear::matmul_summed(transpose_a, transpose_b, &to), &[*a, *b]),
+                Err(_) => a.matmul_as(*b, transpose_a, transpose_b),
+            };
+            self.add(k, d);
         }
     }
 }

@@ -42,6 +42,14 @@ pub enum ErrorKind {
         /// Rows of the right operand.
         right: usize,
     },
+    /// A description of a sum of products does not fit its operands, or itself.
+    #[error("{spec:?}: {why}")]
+    Einsum {
+        /// The description.
+        spec: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A tensor has another number of axes than the operation takes.
     #[error("a tensor with {expected} is needed, not one with {found} axes")]
     Rank {

@@ -10,6 +10,7 @@ pub mod pointwise;
 pub mod reduce;
 pub mod scan;
 pub mod linear;
+mod einsum;
 pub mod decompose;
 pub mod movement;
 pub mod join;
@@ -144,7 +145,8 @@ pub trait Sink<T: Real, A> {
     /// Adds `d` to the elements of input `k` that stand at `place`; it costs what `d` has elements.
     fn add_at(&mut self, k: usize, place: &Place, d: A);
 
-    /// Adds the matrix product of `a` and `b`, either transposed if so said; it has the shape of input `k`.
+    /// Adds the matrix product of `a` and `b`, either transposed if so said. It has the shape of input `k`, or is summed to it over the axes
+    /// of the batch along which that was stretched.
     fn add_matmul(&mut self, k: usize, a: &A, transpose_a: bool, b: &A, transpose_b: bool);
 }
 

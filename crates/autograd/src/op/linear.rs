@@ -1,13 +1,16 @@
-//! Linear algebra: the matrix product.
+//! Linear algebra: the matrix product, products of vectors, diagonals and triangles.
 
-use super::{Algebra, Handle, Linearity, Op, Sink, methods};
+use super::{Algebra, Handle, Linearity, Op, Place, Sink, methods};
 use crate::{
-    error::Error,
+    error::{Error, ErrorKind},
     real::Real,
     shape::Shape,
     tensor::{
         Tensor,
-        kernel::matmul::{self, Product},
+        kernel::{
+            allocate,
+            matmul::{self, Product},
+        },
     },
 };
 
@@ -15,6 +18,18 @@ use crate::{
 struct MatMul {
     transpose_a: bool,
     transpose_b: bool,
+    /// The shape to which the products of a batch are summed, if they are.
+    to: Option<Shape>,
+}
+
+impl MatMul {
+    fn product(&self, a: &Shape, b: &Shape) -> Result<Product, Error> {
+        let product = Product::new(a, self.transpose_a, b, self.transpose_b)?;
+        match &self.to {
+            Some(to) => product.sum_to(to),
+            None => Ok(product),
+        }
+    }
 }
 
 impl Op<2> for MatMul {
@@ -27,10 +42,11 @@ impl Op<2> for MatMul {
     }
 
     fn forward<T: Real>(&self, [a, b]: [&Tensor<T>; 2]) -> Result<Tensor<T>, Error> {
-        matmul::matmul(a, self.transpose_a, b, self.transpose_b)
+        matmul::matmul(&self.product(a.shape(), b.shape())?, a, b)
     }
 
-    /// With A and B as they are multiplied: dA = G Bᵀ and dB = Aᵀ G, each transposed where its operand is.
+    /// With A and B as they are multiplied: dA = G Bᵀ and dB = Aᵀ G, each transposed where its operand is, and summed over the batch
+    /// along which its operand was stretched.
     fn vjp<T: Real, A: Algebra<T>>(&self, [a, b]: [&A; 2], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let (a_shape, b_shape) = (a.shape(), b.shape());
         // A vector is a row on the left and a column on the right.
@@ -40,18 +56,25 @@ impl Op<2> for MatMul {
         let b = if is_column { b.unsqueeze(1) } else { b.clone() };
         let (ta, tb) = (self.transpose_a && !is_row, self.transpose_b && !is_column);
         let Ok(product) = Product::new(&a.shape(), ta, &b.shape(), tb) else { return };
-        let g = g.reshape_as(&product.shape);
+        let matrix = &product.shape[product.batch.rank()..];
+        let batch = match &self.to {
+            // A result of vectors lacks their axes.
+            Some(to) => &to[..to.rank() + usize::from(is_row) + usize::from(is_column) - 2],
+            None => &product.batch[..],
+        };
+        let Ok(full) = Shape::new(&[batch, matrix].concat()) else { return };
+        let g = g.reshape_as(&full);
 
         if out.needs(0) {
             let (left, tl, right, tr) = if ta { (&b, tb, &g, true) } else { (&g, false, &b, !tb) };
-            if !is_row && product.batch_is(&a.shape()) {
-                out.add_matmul(0, left, tl, right, tr);
+            if is_row {
+                out.add(0, summed(left, tl, right, tr, &a.shape()).reshape_as(&a_shape));
             } else {
-                out.add(0, left.matmul_as(right, tl, tr).sum_to(&a.shape()).reshape_as(&a_shape));
+                add_summed(0, left, tl, right, tr, &a_shape, out);
             }
         }
         if out.needs(1) {
-            if !ta && b.shape().rank() == 2 {
+            if !ta && self.to.is_none() && b.shape().rank() == 2 {
                 // A batch times one matrix: the sum over the batch is part of one product over all rows.
                 let (Ok(a_rows), Ok(g_rows)) = (a.shape().as_rows(), g.shape().as_rows()) else { return };
                 let (left, right) = (a.reshape_as(&a_rows), g.reshape_as(&g_rows));
@@ -65,26 +88,142 @@ impl Op<2> for MatMul {
                 return;
             }
             let (left, tl, right, tr) = if tb { (&g, true, &a, ta) } else { (&a, !ta, &g, false) };
-            if !is_column && product.batch_is(&b.shape()) {
-                out.add_matmul(1, left, tl, right, tr);
+            if is_column {
+                out.add(1, summed(left, tl, right, tr, &b.shape()).reshape_as(&b_shape));
             } else {
-                out.add(1, left.matmul_as(right, tl, tr).sum_to(&b.shape()).reshape_as(&b_shape));
+                add_summed(1, left, tl, right, tr, &b_shape, out);
             }
         }
     }
 }
 
-impl Product {
-    /// Whether a factor of this shape has a matrix for every one of the result, so that nothing is to be summed.
-    fn batch_is(&self, factor: &Shape) -> bool {
-        let batch = |shape: &Shape| shape[..shape.rank() - 2].to_vec();
-        batch(factor) == batch(&self.shape)
+/// A product of matrices (not vectors) brought to the shape of an operand: summed over the batch along which that was stretched, and
+/// repeated along the axes over which the products had been summed.
+fn summed<T: Real, A: Algebra<T>>(left: &A, tl: bool, right: &A, tr: bool, to: &Shape) -> A {
+    let product = match Product::new(&left.shape(), tl, &right.shape(), tr) {
+        Ok(product) => product,
+        Err(error) => return left.refused(error),
+    };
+    // The target, but of length 1, or without an axis, where the product has nothing else to give.
+    let rank = product.shape.rank().min(to.rank());
+    let narrow: Vec<usize> =
+        (0..rank).rev().map(|from_end| if product.shape.nth_from_end(from_end) == 1 { 1 } else { to.nth_from_end(from_end) }).collect();
+    match Shape::new(&narrow) {
+        Ok(narrow) if narrow == product.shape && narrow == *to => left.matmul_as(right, tl, tr),
+        Ok(narrow) => A::call(matmul_summed(tl, tr, &narrow), &[left, right]).broadcast_as(to),
+        Err(error) => left.refused(error),
+    }
+}
+
+/// Adds such a product to the gradient of input `k`, in place where it needs no repetition.
+fn add_summed<T: Real, A: Algebra<T>>(k: usize, left: &A, tl: bool, right: &A, tr: bool, to: &Shape, out: &mut dyn Sink<T, A>) {
+    match Product::new(&left.shape(), tl, &right.shape(), tr).and_then(|product| product.sum_to(to)) {
+        Ok(_) => out.add_matmul(k, left, tl, right, tr),
+        Err(_) => out.add(k, summed(left, tl, right, tr, to)),
     }
 }
 
 #[inline(never)]
 fn matmul(transpose_a: bool, transpose_b: bool) -> Handle {
-    Handle::new(MatMul { transpose_a, transpose_b })
+    Handle::new(MatMul { transpose_a, transpose_b, to: None })
+}
+
+/// The product, summed to a shape over the axes of the batch in which that has length 1 or none.
+#[inline(never)]
+pub(crate) fn matmul_summed(transpose_a: bool, transpose_b: bool, to: &Shape) -> Handle {
+    Handle::new(MatMul { transpose_a, transpose_b, to: Some(*to) })
+}
+
+/// The elements of matrices on one side of a diagonal, and zeros on the other. It is a projection, and its own transpose.
+#[derive(Debug)]
+struct Triangle {
+    is_upper: bool,
+    /// How far the diagonal lies above the main one.
+    k: isize,
+}
+
+impl Op<1> for Triangle {
+    fn name(&self) -> &'static str {
+        if self.is_upper { "triu" } else { "tril" }
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
+    fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
+        let shape = *x.shape();
+        let [.., rows, columns] = shape[..] else {
+            return Err(ErrorKind::Rank { expected: "at least 2 axes", found: shape.rank() }.into());
+        };
+        // Elements outside are not multiplied by 0 but left out: NaN and infinities stay there.
+        let mut kept = allocate(shape.len())?;
+        if shape.is_empty() {
+            return Ok(Tensor::of(shape, kept));
+        }
+        for (i, (to, from)) in kept.chunks_exact_mut(columns).zip(x.as_slice().chunks_exact(columns)).enumerate() {
+            let diagonal = (i % rows).cast_signed().saturating_add(self.k);
+            let bound = |at: isize| usize::try_from(at).unwrap_or(0).min(columns);
+            let range = if self.is_upper { bound(diagonal)..columns } else { 0..bound(diagonal.saturating_add(1)) };
+            to[range.clone()].copy_from_slice(&from[range]);
+        }
+        Ok(Tensor::of(shape, kept))
+    }
+    fn vjp<T: Real, A: Algebra<T>>(&self, _x: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        out.add(0, A::call(triangle(self.is_upper, self.k), &[g]));
+    }
+}
+
+#[inline(never)]
+fn triangle(is_upper: bool, k: isize) -> Handle {
+    Handle::new(Triangle { is_upper, k })
+}
+
+/// The error unless all are vectors, of one length if `are_alike`.
+fn vectors(a: &Shape, b: &Shape, are_alike: bool) -> Result<(), Error> {
+    match [a, b].into_iter().find(|shape| shape.rank() != 1) {
+        Some(shape) => Err(ErrorKind::Rank { expected: "1 axis", found: shape.rank() }.into()),
+        None if are_alike && a != b => Err(ErrorKind::Mismatch { expected: *a, found: *b, except: None }.into()),
+        None => Ok(()),
+    }
+}
+
+#[inline(never)]
+fn diagonal(offset: isize, a: isize, b: isize) -> Handle {
+    super::index::take("diagonal", Place::Diagonal { offset, a, b })
+}
+
+fn dot<T: Real, A: Algebra<T>>(a: &A, b: &A) -> A {
+    match vectors(&a.shape(), &b.shape(), true) {
+        Ok(()) => Methods::matmul(a, b),
+        Err(error) => a.refused(error),
+    }
+}
+
+fn outer<T: Real, A: Algebra<T>>(a: &A, b: &A) -> A {
+    match vectors(&a.shape(), &b.shape(), false) {
+        Ok(()) => a.unsqueeze(1).mul(b),
+        Err(error) => a.refused(error),
+    }
+}
+
+fn trace<T: Real, A: Algebra<T>>(x: &A) -> A {
+    if x.shape().rank() < 2 {
+        return x.refused(ErrorKind::Rank { expected: "at least 2 axes", found: x.shape().rank() });
+    }
+    x.diagonal(0, -2, -1).sum_axes([-1], false)
+}
+
+fn diag<T: Real, A: Algebra<T>>(x: &A, offset: isize) -> A {
+    match x.shape()[..] {
+        [n] => {
+            let square = n.saturating_add(offset.unsigned_abs());
+            match Shape::new(&[square, square]) {
+                Ok(shape) => x.put(Place::Diagonal { offset, a: 0, b: 1 }, &shape),
+                Err(error) => x.refused(error),
+            }
+        }
+        [_, _] => x.diagonal(offset, 0, 1),
+        _ => x.refused(ErrorKind::Rank { expected: "1 or 2 axes", found: x.shape().rank() }),
+    }
 }
 
 methods! {
@@ -122,6 +261,31 @@ methods! {
         [[2, 1, 2, 3], [3, 3, 2]] => |x| x[0].matmul(x[1]);
         [[2, 2, 3], [2, 3, 2]] => |x| x[0].matmul(x[1]);
         [[2, 3], [1, 3, 2]] => |x| x[0].matmul(x[1]);
+        [[3], [1, 2, 3, 2]] => |x| x[0].matmul(x[1]);
+        [[2, 3], [1, 2, 3, 2]] => |x| x[0].matmul(x[1]);
+        [[2, 2, 3], [1, 2, 3, 2]] => |x| x[0].matmul(x[1]);
+        [[2, 1, 2, 3], [3]] => |x| x[0].matmul(x[1]);
+        [[2, 1, 2, 3], [3, 2]] => |x| x[0].matmul(x[1]);
+        [[2, 1, 2, 3], [2, 3, 2]] => |x| x[0].matmul(x[1]);
+        [[2, 1, 2, 3], [1, 2, 3, 2]] => |x| x[0].matmul(x[1]);
+        [[2, 2, 1, 3], [2, 3, 1]] => |x| x[0].matmul(x[1]);
+        [[3, 1, 2], [1, 3, 2, 1]] => |x| x[0].matmul(x[1]);
+        [[0], [0]] => |x| x[0].matmul(x[1]);
+        [[2, 0], [0, 3]] => |x| x[0].matmul(x[1]);
+        [[0, 3], [3, 2]] => |x| x[0].matmul(x[1]);
+        [[2, 3], [3, 0]] => |x| x[0].matmul(x[1]);
+        [[2, 2, 0], [0]] => |x| x[0].matmul(x[1]);
+        [[0, 2, 3], [3, 2]] => |x| x[0].matmul(x[1]);
+        [[2, 3], [0, 3, 2]] => |x| x[0].matmul(x[1]);
+        [[2, 1, 2, 0], [2, 0, 3]] => |x| x[0].matmul(x[1]);
+        [[2, 0, 2, 3], [1, 3, 2]] => |x| x[0].matmul(x[1]);
+    }, errors: {
+        [[2, 3], [2, 3]] => |x| x[0].matmul(x[1]), "the inner lengths of a matrix product must be equal, here 3 and 2";
+        [[3], [2]] => |x| x[0].matmul(x[1]), "here 3 and 2";
+        [[2, 0], [1, 3]] => |x| x[0].matmul(x[1]), "here 0 and 1";
+        [[], [3]] => |x| x[0].matmul(x[1]), "at least 1 axis is needed";
+        [[2, 3], []] => |x| x[0].matmul(x[1]), "at least 1 axis is needed";
+        [[2, 1, 3], [3, 3, 2]] => |x| x[0].matmul(x[1]), "do not broadcast";
     };
 
     /// The matrix product with either operand read transposed (its last two axes exchanged), without a copy.
@@ -144,5 +308,178 @@ methods! {
         [[2, 3, 2], [4, 3]] => |x| x[0].matmul_as(x[1], true, true);
         [[3, 2], [2, 2, 3]] => |x| x[0].matmul_as(x[1], true, true);
         [[3], [2, 3]] => |x| x[0].matmul_as(x[1], true, true);
+        [[2, 1, 3, 2], [2, 2, 3]] => |x| x[0].matmul_as(x[1], true, true);
+        [[1, 3, 2], [2, 3, 2]] => |x| x[0].matmul_as(x[1], true, false);
+    }, errors: {
+        [[2, 3], [3, 2]] => |x| x[0].matmul_as(x[1], true, false), "here 2 and 3";
+    };
+
+    /// Σᵢ aᵢbᵢ of two vectors of the same length; a scalar.
+    ///
+    /// # Errors
+    /// Anything but vectors of one length.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let a = g.variable(tensor![1.0, 2.0]);
+    /// assert_eq!(a.dot(g.constant(tensor![3.0, 4.0])).item()?, 11.0);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn dot(a, b) => dot(a, b), samples: {
+        [[3], [3]] => |x| x[0].dot(x[1]);
+        [[1], [1]] => |x| x[0].dot(x[1]);
+        [[0], [0]] => |x| x[0].dot(x[1]);
+        [[3]] => |x| x[0].dot(x[0]);
+    }, errors: {
+        [[3], [2]] => |x| x[0].dot(x[1]), "shape [2] does not match [3]";
+        [[2, 3], [3]] => |x| x[0].dot(x[1]), "1 axis is needed, not one with 2 axes";
+    };
+
+    /// The matrix aᵢbⱼ of two vectors.
+    ///
+    /// # Errors
+    /// Anything but vectors.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let (a, b) = (g.variable(tensor![1.0, 2.0]), g.variable(tensor![3.0, 4.0, 5.0]));
+    /// assert_eq!(a.outer(b).value()?, tensor![[3.0, 4.0, 5.0], [6.0, 8.0, 10.0]]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn outer(a, b) => outer(a, b), samples: {
+        [[2], [3]] => |x| x[0].outer(x[1]);
+        [[1], [2]] => |x| x[0].outer(x[1]);
+        [[0], [3]] => |x| x[0].outer(x[1]);
+        [[2], [0]] => |x| x[0].outer(x[1]);
+    }, errors: {
+        [[2, 2], [3]] => |x| x[0].outer(x[1]), "1 axis is needed, not one with 2 axes";
+        [[2], []] => |x| x[0].outer(x[1]), "1 axis is needed, not one with 0 axes";
+    };
+
+    /// The sum of the diagonal of a matrix, or of each matrix of a batch; the last two axes are removed.
+    ///
+    /// # Errors
+    /// Fewer than two axes.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// assert_eq!(g.variable(tensor![[1.0, 2.0], [3.0, 4.0]]).trace().item()?, 5.0);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn trace(x) => trace(x), samples: {
+        [[3, 3]] => |x| x[0].trace();
+        [[2, 3]] => |x| x[0].trace();
+        [[2, 1, 2, 3]] => |x| x[0].trace();
+        [[0, 0]] => |x| x[0].trace();
+        [[2, 0, 3]] => |x| x[0].trace();
+    }, errors: {
+        [[3]] => |x| x[0].trace(), "at least 2 axes is needed";
+    };
+
+    /// The elements whose position on axis `b` is `offset` more than on axis `a`; the two axes are removed, and the diagonal becomes the last
+    /// one. An offset outside the matrix gives no elements.
+    ///
+    /// # Errors
+    /// An axis that is not there, the same axis twice.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert_eq!(x.diagonal(1, 0, 1).value()?, tensor![2.0, 6.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn diagonal(x; offset: isize, a: isize, b: isize) = diagonal(offset, a, b), samples: {
+        [[3, 3]] => |x| x[0].diagonal(0, 0, 1);
+        [[2, 4]] => |x| x[0].diagonal(1, 0, 1);
+        [[3, 2]] => |x| x[0].diagonal(-1, 0, 1);
+        [[3, 2]] => |x| x[0].diagonal(1, 1, 0);
+        [[2, 3, 2, 2]] => |x| x[0].diagonal(0, 1, -1);
+        [[2, 2]] => |x| x[0].diagonal(5, 0, 1);
+        [[2, 0, 3]] => |x| x[0].diagonal(0, 0, 1);
+    }, errors: {
+        [[2, 2]] => |x| x[0].diagonal(0, 0, 2), "there is no axis 2";
+        [[2, 2]] => |x| x[0].diagonal(0, 0, -2), "axis 0 is named twice";
+    };
+
+    /// Of a vector, the matrix with that diagonal and zeros elsewhere; of a matrix, its diagonal. The diagonal lies `offset` above the main
+    /// one.
+    ///
+    /// # Errors
+    /// Anything but a vector or a matrix.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![1.0, 2.0]);
+    /// assert_eq!(x.diag(0).value()?, tensor![[1.0, 0.0], [0.0, 2.0]]);
+    /// assert_eq!(x.diag(0).diag(0).value()?, tensor![1.0, 2.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn diag(x; offset: isize) => diag(x, offset), samples: {
+        [[3]] => |x| x[0].diag(0);
+        [[2]] => |x| x[0].diag(1);
+        [[2]] => |x| x[0].diag(-2);
+        [[3, 3]] => |x| x[0].diag(0);
+        [[2, 3]] => |x| x[0].diag(-1);
+        [[0]] => |x| x[0].diag(0);
+        [[0]] => |x| x[0].diag(2);
+        [[0, 3]] => |x| x[0].diag(0);
+    }, errors: {
+        [[]] => |x| x[0].diag(0), "1 or 2 axes is needed, not one with 0 axes";
+        [[2, 2, 2]] => |x| x[0].diag(0), "not one with 3 axes";
+        [[2]] => |x| x[0].diag(isize::MAX), "too large";
+    };
+
+    /// The lower triangle of a matrix, or of each matrix of a batch: the elements on the diagonal that lies `k` above the main one, and below
+    /// it; 0 elsewhere, whatever stands there.
+    ///
+    /// # Errors
+    /// Fewer than two axes.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![[1.0, f64::NAN], [3.0, 4.0]]);
+    /// assert_eq!(x.tril(0).value()?, tensor![[1.0, 0.0], [3.0, 4.0]]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn tril(x; k: isize) = triangle(false, k), samples: {
+        [[3, 3]] => |x| x[0].tril(0);
+        [[2, 4]] => |x| x[0].tril(1);
+        [[4, 2]] => |x| x[0].tril(-1);
+        [[2, 1, 3, 2]] => |x| x[0].tril(0);
+        [[2, 2]] => |x| x[0].tril(isize::MAX);
+        [[2, 0, 3]] => |x| x[0].tril(0);
+        [[2, 0]] => |x| x[0].tril(0);
+    }, errors: {
+        [[3]] => |x| x[0].tril(0), "at least 2 axes is needed";
+    };
+
+    /// The upper triangle of a matrix, or of each matrix of a batch: the elements on the diagonal that lies `k` above the main one, and above
+    /// it; 0 elsewhere, whatever stands there.
+    ///
+    /// # Errors
+    /// Fewer than two axes.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![[1.0, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(x.triu(1).value()?, tensor![[0.0, 2.0], [0.0, 0.0]]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn triu(x; k: isize) = triangle(true, k), samples: {
+        [[3, 3]] => |x| x[0].triu(0);
+        [[2, 4]] => |x| x[0].triu(1);
+        [[4, 2]] => |x| x[0].triu(-1);
+        [[2, 1, 3, 2]] => |x| x[0].triu(0);
+        [[2, 2]] => |x| x[0].triu(isize::MIN);
+        [[2, 0, 3]] => |x| x[0].triu(0);
+    }, errors: {
+        [[]] => |x| x[0].triu(0), "at least 2 axes is needed, not one with 0 axes";
     };
 }

@@ -26,9 +26,12 @@ pub(crate) struct Product {
     pub(crate) shape: Shape,
     /// Rows, inner length, columns.
     size: (usize, usize, usize),
-    batch: Shape,
+    /// The batch of the factors, stretched to each other.
+    pub(crate) batch: Shape,
     a: Factor,
     b: Factor,
+    /// The batch of the result: smaller than that of the factors where products are summed.
+    sums: Shape,
 }
 
 #[derive(Debug)]
@@ -70,7 +73,22 @@ impl Product {
         if b.rank() > 1 {
             dims.push(n);
         }
-        Ok(Product { shape: Shape::new(&dims)?, size: (m, k, n), batch, a: left, b: right })
+        Ok(Product { shape: Shape::new(&dims)?, size: (m, k, n), batch, sums: batch, a: left, b: right })
+    }
+
+    /// Sums the products over the axes along which the matrices of `to` were stretched to the batch: what undoes broadcasting.
+    pub(crate) fn sum_to(mut self, to: &Shape) -> Result<Product, Error> {
+        if self.shape == *to {
+            return Ok(self);
+        }
+        let matrix = self.shape.rank() - self.batch.rank();
+        let fits = to.stretches_to(&self.shape) && to.rank() >= matrix && to[to.rank() - matrix..] == self.shape[self.batch.rank()..];
+        if !fits {
+            return Err(ErrorKind::Stretch { from: *to, to: self.shape }.into());
+        }
+        self.sums = Shape::new(&to[..to.rank() - matrix])?;
+        self.shape = *to;
+        Ok(self)
     }
 
     /// Adds to `c`, or overwrites it.
@@ -85,26 +103,29 @@ impl Product {
             }
             return;
         }
+        let is_summed = self.sums.len() != self.batch.len();
         // A batch of matrices times one matrix is one product with more rows.
-        if self.b.batch.len() == 1 && self.a.strides == (k, 1) {
+        if !is_summed && self.b.batch.len() == 1 && self.a.strides == (k, 1) {
             T::gemm((self.batch.len() * m, k, n), a, self.a.strides, b, self.b.strides, c, accumulate);
             return;
         }
-        let position = |factor: &Factor, i: usize| {
-            let mut place = 0;
-            Walk::stretch(&factor.batch, &self.batch).runs(i, 1, |_, _, at, _| place = at * factor.len);
-            place
-        };
+        if is_summed && !accumulate {
+            c.fill(T::ZERO);
+        }
+        let walks = [&self.a.batch, &self.b.batch, &self.sums].map(|batch| Walk::stretch(batch, &self.batch));
         for i in 0..self.batch.len() {
-            let (a, b) = (&a[position(&self.a, i)..], &b[position(&self.b, i)..]);
-            T::gemm(self.size, a, self.a.strides, b, self.b.strides, &mut c[i * m * n..(i + 1) * m * n], accumulate);
+            let mut places = [0; 3];
+            for (place, walk) in places.iter_mut().zip(&walks) {
+                walk.runs(i, 1, |_, _, at, _| *place = at);
+            }
+            let (a, b, c) = (&a[places[0] * self.a.len..], &b[places[1] * self.b.len..], &mut c[places[2] * m * n..]);
+            T::gemm(self.size, a, self.a.strides, b, self.b.strides, c, accumulate || is_summed);
         }
     }
 }
 
-/// a·b with either operand read transposed.
-pub(crate) fn matmul<T: Real>(a: &Tensor<T>, transpose_a: bool, b: &Tensor<T>, transpose_b: bool) -> Result<Tensor<T>, Error> {
-    let product = Product::new(a.shape(), transpose_a, b.shape(), transpose_b)?;
+/// a·b.
+pub(crate) fn matmul<T: Real>(product: &Product, a: &Tensor<T>, b: &Tensor<T>) -> Result<Tensor<T>, Error> {
     let mut c = allocate(product.shape.len())?;
     product.run(a.as_slice(), b.as_slice(), &mut c, false);
     Ok(Tensor::of(product.shape, c))
