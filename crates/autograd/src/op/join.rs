@@ -1,9 +1,6 @@
 //! Joining, splitting, repeating and padding.
 
-use super::{
-    Algebra, Entry, Handle, Linearity, Mistake, Op, Sink, Value, Variadic, algebra::slice_of, index, methods, movement::Methods as _,
-    sample,
-};
+use super::{Algebra, Entry, Handle, Linearity, Mistake, Op, Sink, Value, Variadic, algebra::slice_of, index, methods, sample};
 use crate::{
     error::{Error, ErrorKind},
     graph::Graph,
