@@ -8,6 +8,8 @@ mod catalogue;
 // One file a family, in the order in which a reader would want them.
 pub mod pointwise;
 pub mod reduce;
+pub mod norm;
+mod arg;
 pub mod scan;
 pub mod linear;
 mod einsum;

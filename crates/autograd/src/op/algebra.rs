@@ -41,6 +41,7 @@ pub trait Algebra<T: Real>:
     + movement::Methods<T>
     + index::Methods<T>
     + super::normalise::Methods<T>
+    + super::norm::Methods<T>
     + super::scan::Methods<T>
     + super::decompose::Methods<T>
     + super::window::Methods<T>

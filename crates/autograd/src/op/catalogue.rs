@@ -1,6 +1,6 @@
 //! The catalogue: every operation with sample inputs, so that tests and documents can go through all of them.
 
-use super::{Handle, decompose, einsum, index, join, linear, movement, normalise, pointwise, reduce, scan, select, window};
+use super::{Handle, decompose, einsum, index, join, linear, movement, norm, normalise, pointwise, reduce, scan, select, window};
 use crate::var::Var;
 
 /// An operation of the library.
@@ -68,6 +68,7 @@ pub fn catalogue() -> impl Iterator<Item = &'static Entry> {
     [
         pointwise::ENTRIES,
         reduce::ENTRIES,
+        norm::ENTRIES,
         scan::ENTRIES,
         linear::ENTRIES,
         einsum::ENTRIES,
