@@ -26,7 +26,7 @@ use std::fmt::Debug;
 pub(crate) use algebra::tensors;
 pub use algebra::{Algebra, Apply, Value};
 pub(crate) use catalogue::sample;
-pub use catalogue::{Entry, Mistake, Sample, catalogue};
+pub use catalogue::{Entry, Mistake, Sample, catalogue, families};
 pub use erased::{Engine, Handle, Typed};
 pub(crate) use erased::{Erased, Few};
 pub(crate) use methods::methods;

@@ -57,6 +57,21 @@ macro_rules! sample {
 }
 pub(crate) use sample;
 
+/// The families of operations, in the order of the documentation, each with a title.
+pub fn families() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static Entry>)> {
+    let families: [(&str, &[&[Entry]]); 8] = [
+        ("Pointwise functions", &[pointwise::ENTRIES]),
+        ("Reductions", &[reduce::ENTRIES, norm::ENTRIES]),
+        ("Scans", &[scan::ENTRIES]),
+        ("Linear algebra", &[linear::ENTRIES, einsum::ENTRIES, decompose::ENTRIES]),
+        ("Movement", &[movement::ENTRIES, join::ENTRIES, join::JOINING]),
+        ("Indexing and choosing", &[index::ENTRIES, select::ENTRIES]),
+        ("Windows", &[window::ENTRIES]),
+        ("Normalisation", &[normalise::ENTRIES]),
+    ];
+    families.into_iter().map(|(title, parts)| (title, parts.iter().copied().flatten()))
+}
+
 /// All operations of the library, in the order of the documentation.
 ///
 /// ```
@@ -65,22 +80,5 @@ pub(crate) use sample;
 /// assert_eq!(rule.slopes, ["1 − y²"]);
 /// ```
 pub fn catalogue() -> impl Iterator<Item = &'static Entry> {
-    [
-        pointwise::ENTRIES,
-        reduce::ENTRIES,
-        norm::ENTRIES,
-        scan::ENTRIES,
-        linear::ENTRIES,
-        einsum::ENTRIES,
-        decompose::ENTRIES,
-        movement::ENTRIES,
-        join::ENTRIES,
-        join::JOINING,
-        index::ENTRIES,
-        select::ENTRIES,
-        window::ENTRIES,
-        normalise::ENTRIES,
-    ]
-    .into_iter()
-    .flatten()
+    families().flat_map(|(_, entries)| entries)
 }

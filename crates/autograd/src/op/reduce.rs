@@ -301,6 +301,8 @@ methods! {
     fn sum(x) = sum(Over::all()), samples: {
         [[2, 3]] => |x| x[0].sum();
         [[]] => |x| x[0].sum();
+        [[2, 1, 2, 2]] => |x| x[0].sum();
+        [[2, 0]] => |x| x[0].sum();
     };
 
     /// Σ x over some axes, which are removed, or kept at length 1 if `keepdim`.
@@ -320,6 +322,13 @@ methods! {
         [[2, 3, 2]] => |x| x[0].sum_axes([1], false);
         [[2, 3, 2]] => |x| x[0].sum_axes([0, -1], true);
         [[3]] => |x| x[0].sum_axes([], false);
+        [[2, 1, 2, 2]] => |x| x[0].sum_axes([3, 0], true);
+        [[2, 0]] => |x| x[0].sum_axes(1, false);
+        [[]] => |x| x[0].sum_axes(.., true);
+    }, errors: {
+        [[2, 3]] => |x| x[0].sum_axes(2, false), "there is no axis 2: the tensor has 2";
+        [[2, 3]] => |x| x[0].sum_axes([0, -2], false), "axis -2 is named twice";
+        [[]] => |x| x[0].sum_axes(0, false), "a scalar has none";
     };
 
     /// The arithmetic mean of all elements; a scalar.
@@ -337,6 +346,10 @@ methods! {
     /// ```
     fn mean(x) = mean(Over::all()), samples: {
         [[2, 3]] => |x| x[0].mean();
+        [[2, 1, 2, 2]] => |x| x[0].mean();
+        [[]] => |x| x[0].mean();
+    }, errors: {
+        [[2, 0]] => |x| x[0].mean(), "there is nothing to take the mean of";
     };
 
     /// The arithmetic mean over some axes, which are removed, or kept at length 1 if `keepdim`.
@@ -354,6 +367,11 @@ methods! {
     fn mean_axes(x; axes: impl Into<Axes>, keepdim: bool) = mean(Over::axes(axes, keepdim)), samples: {
         [[2, 3, 2]] => |x| x[0].mean_axes([0, 2], false);
         [[2, 3]] => |x| x[0].mean_axes([-1], true);
+        [[2, 1, 2, 2]] => |x| x[0].mean_axes([0, 2], true);
+        [[0, 2]] => |x| x[0].mean_axes(1, false);
+    }, errors: {
+        [[0, 2]] => |x| x[0].mean_axes(0, false), "there is nothing to take the mean of";
+        [[2]] => |x| x[0].mean_axes(1, false), "there is no axis 1";
     };
 
     /// The largest element over some axes, which are removed, or kept at length 1 if `keepdim`. NaN if there is one.
@@ -425,6 +443,7 @@ methods! {
         [[2, 3]] => |x| x[0].prod();
         [[]] => |x| x[0].prod();
         [[0]] => |x| x[0].prod();
+        [[2, 1, 2, 2]] => |x| x[0].prod();
     };
 
     /// Π x over some axes, which are removed, or kept at length 1 if `keepdim`; see [`Var::prod`](crate::Var::prod).
@@ -529,5 +548,9 @@ methods! {
     fn sum_to(x; shape: &Shape) = sum_to(shape), samples: {
         [[2, 3]] => |x| x[0].sum_to(&Shape::SCALAR);
         [[2, 3]] => |x| x[0].sum_to(Shape::ones(2));
+        [[2, 1, 2, 2]] => |x| x[0].sum_to(Shape::ones(3));
+        [[2, 0]] => |x| x[0].sum_to(Shape::ones(1));
+    }, errors: {
+        [[]] => |x| x[0].sum_to(Shape::ones(1)), "does not stretch to";
     };
 }
