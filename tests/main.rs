@@ -8,4 +8,5 @@ mod edges;
 mod engine;
 mod numerics;
 mod operations;
+mod reductions;
 mod textbook;

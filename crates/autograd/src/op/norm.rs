@@ -232,10 +232,10 @@ methods! {
     /// ```
     /// # use autograd::{Graph, tensor};
     /// let g = Graph::<f64>::new();
-    /// let x = g.variable(tensor![[1.0, 5.0], [0.1, 0.1]]);
+    /// let x = g.variable(tensor![[1.0, 5.0, 1.0, 5.0], [0.1, 0.1, 0.1, 0.1]]);
     /// let y = x.std([1], 0.0, false);
     /// assert_eq!(y.value()?, tensor![2.0, 0.0]);
-    /// assert_eq!(y.sum().backward()?.wrt(x)?, &tensor![[-0.5, 0.5], [0.0, 0.0]]);
+    /// assert_eq!(y.sum().backward()?.wrt(x)?, &tensor![[-0.25, 0.25, -0.25, 0.25], [0.0, 0.0, 0.0, 0.0]]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
     fn std(x; axes: impl Into<Axes>, correction: f64, keepdim: bool) => deviation(x, Over::axes(axes, keepdim), correction), samples: {
