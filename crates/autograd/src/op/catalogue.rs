@@ -1,6 +1,8 @@
 //! The catalogue: every operation with sample inputs, so that tests and documents can go through all of them.
 
-use super::{Handle, decompose, index, linear, movement, normalise, pointwise, reduce, scan, select, window};
+use super::{
+    Handle, attention, decompose, dropout, index, linear, movement, normalise, pointwise, pool, reduce, scan, select, standardise, window,
+};
 use crate::var::Var;
 
 /// An operation of the library.
@@ -76,7 +78,11 @@ pub fn catalogue() -> impl Iterator<Item = &'static Entry> {
         index::ENTRIES,
         select::ENTRIES,
         window::ENTRIES,
+        pool::ENTRIES,
         normalise::ENTRIES,
+        standardise::ENTRIES,
+        attention::ENTRIES,
+        dropout::ENTRIES,
     ]
     .into_iter()
     .flatten()

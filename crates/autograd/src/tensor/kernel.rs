@@ -8,6 +8,7 @@ pub(crate) mod matmul;
 pub(crate) mod movement;
 pub(crate) mod index;
 pub(crate) mod window;
+pub(crate) mod normalise;
 
 use crate::{
     error::{Error, ErrorKind},
