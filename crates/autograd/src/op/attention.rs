@@ -80,7 +80,8 @@ methods! {
     /// [`Var::scaled_dot_product_attention`](crate::Var::scaled_dot_product_attention), with a mask that broadcasts with the scores
     /// `[.., L, S]`: −∞ where a query must not see a key, or any number that makes it see less or more of it.
     ///
-    /// A query that sees no key, all of whose entries are −∞, has no mean: its result is NaN.
+    /// A query that sees no key, all of whose entries are −∞, has no mean: its result is NaN, as is the softmax (`PyTorch` gives 0 from
+    /// 2.5 on, NaN before).
     ///
     /// # Errors
     /// Less than two axes, lengths that differ, a mask that does not broadcast, no keys.

@@ -199,8 +199,8 @@ methods! {
     /// ```
     /// # use autograd::{Graph, tensor};
     /// let g = Graph::<f64>::new();
-    /// let x = g.variable(tensor![1.0, 7.0]);
-    /// assert_eq!(x.rms_norm([-1], 0.0).value()?, tensor![0.2, 1.4]);
+    /// let x = g.variable(tensor![0.0, 4.0, 0.0, 0.0]);
+    /// assert_eq!(x.rms_norm([-1], 0.0).value()?, tensor![0.0, 2.0, 0.0, 0.0]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
     fn rms_norm(x; axes: impl Into<Axes>, eps: f64) = standardise(Over::axes(axes, true), false, eps), samples: {

@@ -232,8 +232,8 @@ methods! {
     };
 
     /// The cross-correlation of images `[.., channels, height, width]` with a weight `[outputs, channels/groups, rows, columns]`, as
-    /// PyTorch's `conv2d`: y\[o, i, j\] = Σ over c, k, l of w\[o, c, k, l\]·x\[c, i·stride + k·dilation − padding, j·… \], where x is 0
-    /// outside.
+    /// PyTorch's `conv2d`: y\[o, i, j\] = Σ over c, k, l of w\[o, c, k, l\]·x\[c, i·s + k·d − p, j·s + l·d − p\] with stride s, dilation d
+    /// and padding p, where x is 0 outside.
     ///
     /// Each of the last two axes becomes ⌊(length + 2·padding − dilation·(size − 1) − 1)/stride⌋ + 1 long. There is no bias: add
     /// `bias.reshape([-1, 1, 1])`. All windows are copied side by side and multiplied in one matrix product (Chellapilla et al. 2006),
