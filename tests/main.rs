@@ -9,4 +9,5 @@ mod engine;
 mod numerics;
 mod operations;
 mod reductions;
+mod reference;
 mod textbook;
