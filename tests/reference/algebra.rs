@@ -51,13 +51,12 @@ pub(super) fn einsum(spec: &str, operands: &[Nd]) -> Nd {
         }
     }
     let hidden: Vec<_> = length.keys().copied().filter(char::is_ascii_digit).rev().collect();
-    let output = match output {
-        Some(output) => letters(output, if output.contains("...") { output.len() - 3 + hidden.len() } else { output.len() }),
+    let output = if let Some(output) = output {
+        letters(output, if output.contains("...") { output.len() - 3 + hidden.len() } else { output.len() })
+    } else {
         // Those that appear once, in alphabetical order.
-        None => {
-            let once = |letter: &char| terms.iter().flatten().filter(|other| *other == letter).count() == 1;
-            hidden.iter().copied().chain(length.keys().copied().filter(|c| !c.is_ascii_digit() && once(c))).collect()
-        }
+        let once = |letter: &char| terms.iter().flatten().filter(|other| *other == letter).count() == 1;
+        hidden.iter().copied().chain(length.keys().copied().filter(|c| !c.is_ascii_digit() && once(c))).collect()
     };
     let summed: Vec<_> = length.keys().copied().filter(|letter| !output.contains(letter)).collect();
     let lengths = |letters: &[char]| -> Vec<usize> { letters.iter().map(|letter| length[letter]).collect() };

@@ -12,7 +12,7 @@ pub(super) struct Call {
 }
 
 /// The part up to the parenthesis that closes, and the part after it.
-fn closed(text: &str) -> (&str, &str) {
+pub(super) fn closed(text: &str) -> (&str, &str) {
     let mut depth = 0;
     for (i, c) in text.char_indices() {
         depth += i32::from("([{".contains(c)) - i32::from(")]}".contains(c));
