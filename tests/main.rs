@@ -7,4 +7,5 @@ mod checker;
 mod edges;
 mod engine;
 mod numerics;
+mod programs;
 mod textbook;
