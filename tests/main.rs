@@ -9,4 +9,5 @@ mod engine;
 mod numerics;
 mod operations;
 mod reductions;
+mod programs;
 mod textbook;
