@@ -72,6 +72,7 @@ pub fn catalogue() -> impl Iterator<Item = &'static Entry> {
         linear::ENTRIES,
         einsum::ENTRIES,
         decompose::ENTRIES,
+        decompose::PAIRS,
         movement::ENTRIES,
         join::ENTRIES,
         join::JOINING,

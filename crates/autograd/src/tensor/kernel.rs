@@ -7,6 +7,7 @@ pub(crate) mod reduce;
 pub(crate) mod matmul;
 pub(crate) mod movement;
 pub(crate) mod index;
+pub(crate) mod decompose;
 
 use crate::{
     error::{Error, ErrorKind},
