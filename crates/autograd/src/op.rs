@@ -19,7 +19,11 @@ pub mod join;
 pub mod index;
 pub mod select;
 pub mod window;
+pub mod pool;
 pub mod normalise;
+pub mod standardise;
+pub mod attention;
+pub mod dropout;
 
 use std::fmt::Debug;
 

@@ -45,6 +45,9 @@ pub trait Algebra<T: Real>:
     + super::scan::Methods<T>
     + super::decompose::Methods<T>
     + super::window::Methods<T>
+    + super::pool::Methods<T>
+    + super::standardise::Methods<T>
+    + super::dropout::Methods<T>
 {
     /// The shape; that of a scalar if there is no value.
     fn shape(&self) -> Shape;

@@ -1,6 +1,9 @@
 //! The catalogue: every operation with sample inputs, so that tests and documents can go through all of them.
 
-use super::{Handle, decompose, einsum, index, join, linear, movement, norm, normalise, pointwise, reduce, scan, select, window};
+use super::{
+    Handle, attention, decompose, dropout, einsum, index, join, linear, movement, norm, normalise, pointwise, pool, reduce, scan, select,
+    standardise, window,
+};
 use crate::var::Var;
 
 /// An operation of the library.
@@ -66,8 +69,8 @@ pub fn families() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'
         ("Linear algebra", &[linear::ENTRIES, einsum::ENTRIES, decompose::ENTRIES]),
         ("Movement", &[movement::ENTRIES, join::ENTRIES, join::JOINING]),
         ("Indexing and choosing", &[index::ENTRIES, select::ENTRIES]),
-        ("Windows", &[window::ENTRIES]),
-        ("Normalisation", &[normalise::ENTRIES]),
+        ("Windows", &[window::ENTRIES, pool::ENTRIES]),
+        ("Normalisation", &[normalise::ENTRIES, standardise::ENTRIES, attention::ENTRIES, dropout::ENTRIES]),
     ];
     families.into_iter().map(|(title, parts)| (title, parts.iter().copied().flatten()))
 }

@@ -8,6 +8,8 @@ pub(crate) mod scan;
 pub(crate) mod matmul;
 pub(crate) mod movement;
 pub(crate) mod index;
+pub(crate) mod window;
+pub(crate) mod normalise;
 
 use crate::{
     error::{Error, ErrorKind},
