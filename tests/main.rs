@@ -8,5 +8,6 @@ mod edges;
 mod engine;
 mod numerics;
 mod operations;
+mod outside;
 mod reductions;
 mod textbook;

@@ -4,7 +4,7 @@ Reference values for the operations of an automatic differentiation library, com
 Writes, beside this script,
   reference.jsonl     one case per line: operation, parameters, inputs, value, vector-Jacobian products, Hessian-vector products
   trajectories.json   four trainings by SGD, 100 steps each
-The format is described in NOTES.md; check.py reads both files back and checks them.
+The format is described in README.md.
 
 Versions: Python 3.11.7, torch 2.15.0, jax 0.10.2, numpy 2.4.6 (needed by both), scipy 1.17.1 (needed by jax).
 
@@ -13,7 +13,6 @@ Versions: Python 3.11.7, torch 2.15.0, jax 0.10.2, numpy 2.4.6 (needed by both),
     py/bin/python reference.py --only conv2d huber  these operations alone; writes nothing
     py/bin/python reference.py --no-jax             without the comparison, 10 seconds; writes nothing
     py/bin/python reference.py --conventions        what both libraries do at kinks, ties and empty inputs
-    py/bin/python check.py                          reads the files back, checks them, writes the table of NOTES.md
 
 Seeds are fixed: the random numbers of a case depend on the name of its operation and on its number within the operation, and on nothing
 else, so that new cases at the end of an operation leave all others as they are. The stored numbers are torch's wherever torch can

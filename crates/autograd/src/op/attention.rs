@@ -98,6 +98,7 @@ methods! {
     fn masked_attention(q, k, v, mask) => attention([q, k, v], |_| Some(mask.clone())), samples: {
         [[2, 3], [3, 3], [3, 2], [2, 3]] => |x| x[0].masked_attention(x[1], x[2], x[3]);
         [[1, 2, 2, 2], [1, 1, 3, 2], [3, 2], [2, 1, 3]] => |x| x[0].masked_attention(x[1], x[2], x[3]);
+        [[0, 3], [3, 3], [3, 2], [0, 3]] => |x| x[0].masked_attention(x[1], x[2], x[3]);
     }, errors: {
         [[2, 3], [3, 3], [3, 2], [4, 3]] => |x| x[0].masked_attention(x[1], x[2], x[3]), "do not broadcast";
         [[2, 3], [3], [3, 2], [4, 3]] => |x| x[0].masked_attention(x[1], x[2], x[3]), "at least 2 axes";

@@ -70,7 +70,7 @@ pub fn families() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'
         ("Movement", &[movement::ENTRIES, join::ENTRIES, join::JOINING]),
         ("Indexing and choosing", &[index::ENTRIES, select::ENTRIES]),
         ("Windows", &[window::ENTRIES, pool::ENTRIES]),
-        ("Normalisation", &[normalise::ENTRIES, standardise::ENTRIES, attention::ENTRIES, dropout::ENTRIES]),
+        ("Normalisation, attention, dropout", &[normalise::ENTRIES, standardise::ENTRIES, attention::ENTRIES, dropout::ENTRIES]),
     ];
     families.into_iter().map(|(title, parts)| (title, parts.iter().copied().flatten()))
 }

@@ -224,6 +224,7 @@ methods! {
         [[2, 5]] => |x| x[0].max_pool1d(2);
         [[2, 1, 5]] => |x| x[0].max_pool1d(Pool::new(3).stride(1).padding(1));
         [[0, 3]] => |x| x[0].max_pool1d(2);
+        [[1, 2, 1, 4]] => |x| x[0].max_pool1d(2);
     }, errors: {
         [[]] => |x| x[0].max_pool1d(1), "at least 1 axis";
         [[3]] => |x| x[0].max_pool1d(4), "a window of 4 positions";
@@ -279,6 +280,7 @@ methods! {
         [[2, 5]] => |x| x[0].avg_pool1d(2);
         [[2, 1, 5]] => |x| x[0].avg_pool1d(Pool::new(3).stride(1).padding(1));
         [[0, 3]] => |x| x[0].avg_pool1d(2);
+        [[1, 2, 1, 4]] => |x| x[0].avg_pool1d(2);
     }, errors: {
         [[]] => |x| x[0].avg_pool1d(1), "at least 1 axis";
         [[3]] => |x| x[0].avg_pool1d(4), "a window of 4 positions";
