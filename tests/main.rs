@@ -8,6 +8,7 @@ mod edges;
 mod engine;
 mod numerics;
 mod operations;
+mod outside;
 mod reductions;
 mod programs;
 mod textbook;
