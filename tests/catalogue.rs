@@ -2,9 +2,14 @@
 
 use autograd::{
     Graph, Tensor, Var, check,
-    op::{Sample, catalogue},
+    op::{Entry, Sample},
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+/// All operations, and the losses.
+fn catalogue() -> impl Iterator<Item = &'static Entry> {
+    autograd::op::catalogue().chain(nn::loss::catalogue())
+}
 
 /// Random inputs for a sample, and a random cotangent for its result.
 fn draw(sample: &Sample, rng: &mut ChaCha8Rng) -> (Vec<Tensor<f64>>, Tensor<f64>) {

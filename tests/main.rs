@@ -8,6 +8,8 @@ mod edges;
 mod engine;
 mod numerics;
 mod operations;
+mod outside;
 mod reductions;
+mod programs;
 mod reference;
 mod textbook;

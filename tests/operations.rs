@@ -85,7 +85,7 @@ fn page() -> String {
     for (title, entries) in families() {
         let _ = write!(page, "\n## {title}\n");
         for entry in entries {
-            let _ = write!(page, "\n### {}\n\n`{}`\n\n{}\n", entry.name, entry.signature, readable(entry.doc));
+            let _ = write!(page, "\n### {}\n\n`{}`\n\n{}\n", entry.name, entry.signature.replace(" :", ":"), readable(entry.doc));
             if let Some(rule) = rule(entry) {
                 let _ = write!(page, "\n{rule}\n");
             } else if !entry.doc.iter().any(|line| line.contains("```")) {
@@ -93,6 +93,10 @@ fn page() -> String {
                 let _ = write!(page, "\nFor example: {}.\n", samples.join(", "));
             }
         }
+    }
+    page.push_str("\n## Losses\n\nOf the crate `nn`; each has a struct with options, see the documentation of `nn::loss`.\n");
+    for entry in nn::loss::catalogue() {
+        let _ = write!(page, "\n### {}\n\n`{}`\n\n{}\n", entry.name, entry.signature, readable(entry.doc));
     }
     page
 }

@@ -128,16 +128,21 @@ macro_rules! table {
             /// ln(eᵃ + eᵇ), stable for any a and b.
             fun Logaddexp: logaddexp(a, b) = y,
                 value: (a.eq(b).select(a + LN_2, a.max(b) + (-(a - b).abs()).exp().ln_1p())),
-                d: [a.eq(b).select(0.5, (a - b).sigmoid()), a.eq(b).select(0.5, (b - a).sigmoid())], kinks: [], on: [(-2.0, 2.0), (-2.0, 2.0)];
+                d: [
+                    (a.eq(b) * (a - b).ne(0.0)).select(0.5, (a - b).sigmoid()),
+                    (a.eq(b) * (a - b).ne(0.0)).select(0.5, (b - a).sigmoid())
+                ],
+                kinks: [], on: [(-2.0, 2.0), (-2.0, 2.0)];
             /// a·ln b, and 0 where a is 0 unless b is NaN. Where a is 0, the slope in b is 0, and the one in a is 0 for b ≤ 0.
             fun Xlogy: xlogy(a, b) = y, value: ((a.eq(0.0) * b.eq(b)).select(0.0, a * b.ln())),
-                d: [(a.eq(0.0) * b.le(0.0)).select(0.0, b.ln()), a.eq(0.0).select(0.0, a / b)], kinks: [], on: [(0.3, 2.0), (0.5, 2.0)];
+                d: [(a.eq(0.0) * b.le(0.0)).select(0.0, b.ln()), (a.eq(0.0) * b.le(0.0)).select(0.0, a / b)],
+                kinks: [], on: [(0.3, 2.0), (0.5, 2.0)];
             /// Logistic function 1/(1 + e⁻ˣ).
             fun Sigmoid: sigmoid(x) = y, value: native, d: [y * (1.0 - y)], kinks: [], on: [(-3.0, 3.0)];
             /// ln(1 + eˣ), a smooth relu; stable for any x.
             fun Softplus: softplus(x) = y, value: native, d: [x.sigmoid()], kinks: [], on: [(-3.0, 3.0)];
             /// ln sigmoid(x) = −softplus(−x), exact where the sigmoid itself rounds to 0 or 1.
-            fun LogSigmoid: log_sigmoid(x) = y, value: (-(-x).softplus()), d: derived, kinks: [], on: [(-3.0, 3.0)];
+            fun LogSigmoid: log_sigmoid(x) = y, value: (-(-x).softplus()), d: [(-x).sigmoid()], kinks: [], on: [(-3.0, 3.0)];
             /// x/(1 + |x|), between −1 and 1.
             fun Softsign: softsign(x) = y, value: (x.abs().eq(f64::INFINITY).select(x.sign(), x / (1.0 + x.abs()))),
                 d: [(1.0 + x.abs()).recip().square()], kinks: [], on: [(-2.0, 2.0)];

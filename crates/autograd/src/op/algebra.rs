@@ -159,7 +159,7 @@ impl<T: Real> Apply<T> for Value<T> {
         match tensors(x.iter().copied()) {
             Ok(tensors) => match formula() {
                 Value::Error(error) => Value::Error(error.met_by(name, tensors.iter().map(|t| *t.shape()).collect(), Some(at))),
-                value => value,
+                value @ Value::Tensor(_) => value,
             },
             Err(error) => Value::Error(error),
         }

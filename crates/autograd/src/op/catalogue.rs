@@ -45,12 +45,14 @@ pub struct Mistake {
     pub message: &'static str,
 }
 
-/// A [`Sample`] whose formula is written once.
+/// A [`Sample`] whose formula is written once: `sample!([[2, 3], ([3], (0.5, 2.0))], |x| x[0] / x[1])`, for catalogues of other crates too.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! sample {
     ([$($input:tt),+], |$x:ident| $formula:expr) => {
         $crate::op::Sample {
             text: stringify!($formula),
-            inputs: &[$($crate::op::sample!(@input $input)),+],
+            inputs: &[$($crate::sample!(@input $input)),+],
             run: |$x| $formula,
             run_f32: |$x| $formula,
         }
@@ -66,7 +68,7 @@ pub fn families() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'
         ("Pointwise functions", &[pointwise::ENTRIES]),
         ("Reductions", &[reduce::ENTRIES, norm::ENTRIES]),
         ("Scans", &[scan::ENTRIES]),
-        ("Linear algebra", &[linear::ENTRIES, einsum::ENTRIES, decompose::ENTRIES]),
+        ("Linear algebra", &[linear::ENTRIES, einsum::ENTRIES, decompose::ENTRIES, decompose::PAIRS]),
         ("Movement", &[movement::ENTRIES, join::ENTRIES, join::JOINING]),
         ("Indexing and choosing", &[index::ENTRIES, select::ENTRIES]),
         ("Windows", &[window::ENTRIES, pool::ENTRIES]),
