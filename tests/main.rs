@@ -9,7 +9,7 @@ mod engine;
 mod numerics;
 mod operations;
 mod outside;
-mod reductions;
 mod programs;
+mod reductions;
 mod reference;
 mod textbook;

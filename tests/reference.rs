@@ -292,35 +292,42 @@ fn values_agree_with_those_of_obvious_loops_to_1e_12() {
     }
 }
 
-/// Points at which functions have their edges.
-const POINTS: [f64; 24] = [
+/// Sizes near which functions have their edges; points are these with both signs, and NaN.
+const SIZES: [f64; 31] = [
     0.0,
-    -0.0,
-    1.0,
-    -1.0,
-    0.5,
-    -0.5,
-    2.5,
-    -2.5,
+    5e-324,
+    f64::MIN_POSITIVE,
     1e-300,
-    -1e-300,
     1e-20,
-    -1e-20,
     1e-6,
-    -1e-6,
+    0.499_999_999_999_999_94,
+    0.5,
+    1.0 - f64::EPSILON / 2.0,
+    1.0,
+    1.0 + f64::EPSILON,
+    1.5,
+    2.5,
+    3.5,
+    6.0,
+    20.0,
     40.0,
-    -40.0,
+    709.7,
+    709.8,
+    745.0,
+    746.0,
+    1022.0,
+    1024.0,
+    1074.0,
     1e4,
-    -1e4,
+    4_503_599_627_370_495.5,
+    1e16,
     1e150,
-    -1e150,
     1e300,
-    -1e300,
+    f64::MAX,
     f64::INFINITY,
-    f64::NEG_INFINITY,
 ];
 
-/// Fewer of them, for all pairs and triples.
+/// Fewer of them, for all triples.
 const FEW: [f64; 13] = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1e-20, -1e-300, 1e4, -1e300, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
 
 /// Functions whose zeros have the sign that is convenient, other than their references at −0: `ln_1p`, those that choose a branch or mask a
@@ -335,7 +342,8 @@ fn special_values_are_those_of_the_definitions() {
         let sample = &entry.samples[0];
         let parameters = Call::parse(sample.text).unwrap().parameters();
         let operands = sample.inputs.len();
-        let points: Vec<f64> = if operands == 1 { POINTS.into_iter().chain([f64::NAN]).collect() } else { FEW.to_vec() };
+        let all = SIZES.iter().flat_map(|size| [*size, -size]).chain([f64::NAN]);
+        let points: Vec<f64> = if operands < 3 { all.collect() } else { FEW.to_vec() };
         let tuples: Vec<Vec<f64>> =
             nd::indices(&vec![points.len(); operands]).map(|index| index.into_iter().map(|i| points[i]).collect()).collect();
         let inputs: Vec<_> =

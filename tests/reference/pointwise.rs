@@ -145,7 +145,8 @@ formulas! {
     tanh: |x| x.tanh();
     // The asymptote ln 2x where x² would overflow.
     asinh: |x| if x.abs() > 1e100 { (x.abs().ln() + LN_2).copysign(x) } else { x.asinh() };
-    acosh: |x| if x > 1e100 { x.ln() + LN_2 } else { x.acosh() };
+    // With x − 1, which is exact near 1.
+    acosh: |x| if x > 1e100 { x.ln() + LN_2 } else { (x - 1.0 + (x - 1.0).sqrt() * (x + 1.0).sqrt()).ln_1p() };
     atanh: |x| 0.5 * (x.ln_1p() - (-x).ln_1p());
     hypot: |a, b| a.hypot(b);
     logaddexp: |a, b| unless_nan(&[a, b], || if a == b { a + LN_2 } else { a.max(b) + (a.min(b) - a.max(b)).exp().ln_1p() });
