@@ -114,23 +114,29 @@ pub(super) fn triangle(x: &Nd, keep: impl Fn(isize) -> bool) -> Nd {
     })
 }
 
-fn largest(line: &[f64]) -> f64 {
-    line.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+/// NaN if there is one.
+pub(super) fn largest(line: &[f64]) -> f64 {
+    line.iter().copied().fold(f64::NEG_INFINITY, |a, b| if a >= b || a.is_nan() { a } else { b })
 }
 
-/// max + ln Σ e^(x − max)
+/// NaN if there is one.
+pub(super) fn smallest(line: &[f64]) -> f64 {
+    line.iter().copied().fold(f64::INFINITY, |a, b| if a <= b || a.is_nan() { a } else { b })
+}
+
+/// max + ln Σ e^(x − max), and an infinite max itself, in which the others vanish.
 pub(super) fn logsumexp(line: &[f64]) -> f64 {
     let shift = largest(line);
-    shift + line.iter().map(|x| (x - shift).exp()).sum::<f64>().ln()
+    if shift.is_infinite() { shift } else { shift + line.iter().map(|x| (x - shift).exp()).sum::<f64>().ln() }
 }
 
-/// eˣ / Σ eˣ
+/// eˣ / Σ eˣ. Where one x is ∞, so are both parts of its quotient, and by convention all of the line is NaN, as in `PyTorch`.
 pub(super) fn softmax(line: &[f64]) -> Vec<f64> {
     let total: f64 = line.iter().map(|x| x.exp()).sum();
-    line.iter().map(|x| x.exp() / total).collect()
+    line.iter().map(|x| if total.is_infinite() { f64::NAN } else { x.exp() / total }).collect()
 }
 
 pub(super) fn log_softmax(line: &[f64]) -> Vec<f64> {
     let total = logsumexp(line);
-    line.iter().map(|x| x - total).collect()
+    line.iter().map(|x| if total.is_infinite() { f64::NAN } else { x - total }).collect()
 }

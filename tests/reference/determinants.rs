@@ -69,6 +69,10 @@ fn cholesky(x: &Nd) -> Nd {
     Nd::from_fn(&x.shape, |index| {
         let (batch, ij) = index.split_at(x.rank() - 2);
         let (a, i, j) = (matrix(x, batch), ij[0], ij[1]);
+        // By convention a matrix with a NaN has no factor at all.
+        if a.iter().flatten().any(|x| x.is_nan()) {
+            return f64::NAN;
+        }
         if j > i {
             return 0.0;
         }

@@ -192,12 +192,14 @@ pub(super) fn put(x: &Nd, place: &str, shape: &[usize]) -> Option<Nd> {
     Some(y)
 }
 
-/// In ascending order by exchanges of neighbours, which leave equal ones in their order.
+/// In ascending order by exchanges of neighbours, which leave equal ones in their order. NaN counts as the largest.
 pub(super) fn sorted(line: &[f64], descending: bool) -> Vec<f64> {
+    let above = |a: f64, b: f64| a > b || (a.is_nan() && !b.is_nan());
     let mut line = line.to_vec();
     for _ in 0..line.len() {
         for i in 1..line.len() {
-            if if descending { line[i - 1] < line[i] } else { line[i - 1] > line[i] } {
+            let (a, b) = (line[i - 1], line[i]);
+            if if descending { above(b, a) } else { above(a, b) } {
                 line.swap(i - 1, i);
             }
         }
@@ -206,7 +208,9 @@ pub(super) fn sorted(line: &[f64], descending: bool) -> Vec<f64> {
 }
 
 pub(super) fn masked_select(x: &Nd, mask: &Nd) -> Nd {
-    let kept = x.zip(mask, |x, mask| if mask == 0.0 { f64::NAN } else { x }).data.into_iter().filter(|v| !v.is_nan()).collect::<Vec<_>>();
+    let shape = common(&x.shape, &mask.shape);
+    let (x, mask) = (x.stretch(&shape), mask.stretch(&shape));
+    let kept: Vec<_> = indices(&shape).filter(|index| mask.at(index) != 0.0).map(|index| x.at(&index)).collect();
     Nd { shape: vec![kept.len()], data: kept }
 }
 

@@ -155,7 +155,8 @@ pub(super) fn attention(q: &Nd, k: &Nd, v: &Nd, mask: Option<&Nd>, causal: bool)
     let scores = matmul(q, &k.transpose(k.rank() - 2, k.rank() - 1)).map(|score| score / width.sqrt());
     let scores = mask.map_or(scores.clone(), |mask| scores.zip(mask, |score, mask| score + mask));
     let last = scores.rank() - 1;
-    let seen =
-        Nd::from_fn(&scores.shape, |index| if causal && index[last] > index[last - 1] { f64::NEG_INFINITY } else { scores.at(index) });
+    // Added, and not put in its place: the scores of keys that are not seen must be finite, as in `PyTorch`.
+    let hidden = |index: &[usize]| if causal && index[last] > index[last - 1] { f64::NEG_INFINITY } else { 0.0 };
+    let seen = Nd::from_fn(&scores.shape, |index| scores.at(index) + hidden(index));
     matmul(&seen.along(last, softmax), v)
 }
