@@ -120,7 +120,8 @@ fn mistakes_are_refused_with_a_message_that_says_so() {
             };
             let message = error.to_string();
             assert!(message.contains(mistake.message), "{}, mistake {i}: {message}", entry.name);
-            assert_eq!(error.op(), Some(entry.name), "{message}");
+            // `matmul_as` is a `matmul`.
+            assert!(error.op().is_some_and(|op| entry.name.starts_with(op)), "{message}");
             let file = error.location().unwrap_or_else(|| panic!("{message} has no line")).file();
             assert!(file.contains("op/") || file.contains("loss"), "{message}");
             assert_eq!(y.backward().unwrap_err().to_string(), message);

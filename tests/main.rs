@@ -8,4 +8,7 @@ mod edges;
 mod engine;
 mod numerics;
 mod programs;
+mod operations;
+mod reductions;
+mod sabotage;
 mod textbook;

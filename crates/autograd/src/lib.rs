@@ -106,7 +106,10 @@ pub use backward::Gradients;
 pub use error::{Error, ErrorKind};
 pub use graph::{Graph, LeafId};
 pub use indices::Indices;
-pub use op::{Algebra, Op, Sink};
+pub use op::{
+    Algebra, Op, Sink,
+    window::{Conv, ConvTranspose, Pool},
+};
 pub use real::Real;
 pub use shape::{Axes, MAX_RANK, Shape};
 pub use tensor::Tensor;

@@ -8,6 +8,8 @@ mod catalogue;
 // One file a family, in the order in which a reader would want them.
 pub mod pointwise;
 pub mod reduce;
+pub mod norm;
+mod arg;
 pub mod scan;
 pub mod linear;
 mod einsum;
@@ -17,14 +19,18 @@ pub mod join;
 pub mod index;
 pub mod select;
 pub mod window;
+pub mod pool;
 pub mod normalise;
+pub mod standardise;
+pub mod attention;
+pub mod dropout;
 
 use std::fmt::Debug;
 
 pub(crate) use algebra::tensors;
 pub use algebra::{Algebra, Apply, Value};
 pub(crate) use catalogue::sample;
-pub use catalogue::{Entry, Mistake, Sample, catalogue};
+pub use catalogue::{Entry, Mistake, Sample, catalogue, families};
 pub use erased::{Engine, Handle, Typed};
 pub(crate) use erased::{Erased, Few};
 pub(crate) use methods::methods;

@@ -41,9 +41,13 @@ pub trait Algebra<T: Real>:
     + movement::Methods<T>
     + index::Methods<T>
     + super::normalise::Methods<T>
+    + super::norm::Methods<T>
     + super::scan::Methods<T>
     + super::decompose::Methods<T>
     + super::window::Methods<T>
+    + super::pool::Methods<T>
+    + super::standardise::Methods<T>
+    + super::dropout::Methods<T>
 {
     /// The shape; that of a scalar if there is no value.
     fn shape(&self) -> Shape;
@@ -155,7 +159,7 @@ impl<T: Real> Apply<T> for Value<T> {
         match tensors(x.iter().copied()) {
             Ok(tensors) => match formula() {
                 Value::Error(error) => Value::Error(error.met_by(name, tensors.iter().map(|t| *t.shape()).collect(), Some(at))),
-                value => value,
+                value @ Value::Tensor(_) => value,
             },
             Err(error) => Value::Error(error),
         }

@@ -1,6 +1,9 @@
 //! The catalogue: every operation with sample inputs, so that tests and documents can go through all of them.
 
-use super::{Handle, decompose, einsum, index, join, linear, movement, normalise, pointwise, reduce, scan, select, window};
+use super::{
+    Handle, attention, decompose, dropout, einsum, index, join, linear, movement, norm, normalise, pointwise, pool, reduce, scan, select,
+    standardise, window,
+};
 use crate::var::Var;
 
 /// An operation of the library.
@@ -57,6 +60,21 @@ macro_rules! sample {
 }
 pub(crate) use sample;
 
+/// The families of operations, in the order of the documentation, each with a title.
+pub fn families() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static Entry>)> {
+    let families: [(&str, &[&[Entry]]); 8] = [
+        ("Pointwise functions", &[pointwise::ENTRIES]),
+        ("Reductions", &[reduce::ENTRIES, norm::ENTRIES]),
+        ("Scans", &[scan::ENTRIES]),
+        ("Linear algebra", &[linear::ENTRIES, einsum::ENTRIES, decompose::ENTRIES]),
+        ("Movement", &[movement::ENTRIES, join::ENTRIES, join::JOINING]),
+        ("Indexing and choosing", &[index::ENTRIES, select::ENTRIES]),
+        ("Windows", &[window::ENTRIES, pool::ENTRIES]),
+        ("Normalisation, attention, dropout", &[normalise::ENTRIES, standardise::ENTRIES, attention::ENTRIES, dropout::ENTRIES]),
+    ];
+    families.into_iter().map(|(title, parts)| (title, parts.iter().copied().flatten()))
+}
+
 /// All operations of the library, in the order of the documentation.
 ///
 /// ```
@@ -65,21 +83,5 @@ pub(crate) use sample;
 /// assert_eq!(rule.slopes, ["1 − y²"]);
 /// ```
 pub fn catalogue() -> impl Iterator<Item = &'static Entry> {
-    [
-        pointwise::ENTRIES,
-        reduce::ENTRIES,
-        scan::ENTRIES,
-        linear::ENTRIES,
-        einsum::ENTRIES,
-        decompose::ENTRIES,
-        movement::ENTRIES,
-        join::ENTRIES,
-        join::JOINING,
-        index::ENTRIES,
-        select::ENTRIES,
-        window::ENTRIES,
-        normalise::ENTRIES,
-    ]
-    .into_iter()
-    .flatten()
+    families().flat_map(|(_, entries)| entries)
 }

@@ -315,6 +315,7 @@ methods! {
         [[3, 2]] => |x| x[0].embedding(&Indices::from(vec![2, 0, 2]));
         [[2, 1, 2, 1]] => |x| x[0].embedding(&Indices::from(vec![1]));
         [[3, 2]] => |x| x[0].embedding(&Indices::from(vec![]));
+        [[3, 0]] => |x| x[0].embedding(&Indices::from(vec![2, 0]));
     }, errors: {
         [[3, 2]] => |x| x[0].embedding(&Indices::from(vec![3])), "index 3 is outside an axis of length 3";
         [[]] => |x| x[0].embedding(&Indices::from(vec![0])), "a scalar has none";
@@ -413,6 +414,7 @@ methods! {
         [[2, 3]] => |x| x[0].take(Place::Flat { indices: at([5, 0, 5, 1], [2, 2]) });
         [[3, 2, 2]] => |x| x[0].take(Place::Diagonal { offset: -1, a: 0, b: -1 });
         [[1, 1, 4, 4]] => |x| x[0].take(two_windows());
+        [[0, 3, 3]] => |x| x[0].take(two_windows());
     }, errors: {
         [[2, 3]] => |x| x[0].take(Place::Flat { indices: at([6], [1]) }), "index 6 is outside an axis of length 6";
         [[2, 3]] => |x| x[0].take(Place::Diagonal { offset: 0, a: 1, b: -1 }), "is named twice";

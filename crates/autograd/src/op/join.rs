@@ -1,9 +1,6 @@
 //! Joining, splitting, repeating and padding.
 
-use super::{
-    Algebra, Entry, Handle, Linearity, Mistake, Op, Sink, Value, Variadic, algebra::slice_of, index, methods, movement::Methods as _,
-    sample,
-};
+use super::{Algebra, Entry, Handle, Linearity, Mistake, Op, Sink, Value, Variadic, algebra::slice_of, index, methods, sample};
 use crate::{
     error::{Error, ErrorKind},
     graph::Graph,
@@ -380,7 +377,7 @@ pub(crate) const JOINING: &[Entry] = &[
             sample!([[2, 3], [2, 3]], |x| x[0].graph().stack(x, 0)),
             sample!([[2], [2], [2]], |x| x[0].graph().stack(x, -1)),
             sample!([[], []], |x| x[0].graph().stack(x, 0)),
-            sample!([[1, 2, 2], [1, 2, 2]], |x| x[0].graph().stack(x, 2)),
+            sample!([[1, 2, 2, 1], [1, 2, 2, 1]], |x| x[0].graph().stack(x, 2)),
             sample!([[2, 0], [2, 0]], |x| x[0].graph().stack(x, 1)),
         ],
         errors: &[
@@ -401,6 +398,7 @@ pub(crate) const JOINING: &[Entry] = &[
                 a * c + b.sum()
             }),
             sample!([[1, 2, 3, 2]], |x| x[0].split([2, 1], 2)[0]),
+            sample!([[0, 3]], |x| x[0].split([2, 1], 1)[1]),
         ],
         errors: &[Mistake { sample: sample!([[4]], |x| x[0].split([1, 2], 0)[0]), message: "must add up to the length of the axis, 4" }],
         handle: None,

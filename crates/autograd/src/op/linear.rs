@@ -308,6 +308,8 @@ methods! {
         [[2, 3, 2], [4, 3]] => |x| x[0].matmul_as(x[1], true, true);
         [[3, 2], [2, 2, 3]] => |x| x[0].matmul_as(x[1], true, true);
         [[3], [2, 3]] => |x| x[0].matmul_as(x[1], true, true);
+        [[0, 2], [0, 3]] => |x| x[0].matmul_as(x[1], true, false);
+        [[2, 0, 3], [0, 3]] => |x| x[0].matmul_as(x[1], false, true);
         [[2, 1, 3, 2], [2, 2, 3]] => |x| x[0].matmul_as(x[1], true, true);
         [[1, 3, 2], [2, 3, 2]] => |x| x[0].matmul_as(x[1], true, false);
     }, errors: {

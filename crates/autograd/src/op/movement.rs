@@ -244,6 +244,15 @@ methods! {
         [[2, 3]] => |x| x[0].reshape([3, -1]);
         [[2, 3]] => |x| x[0].reshape([6]);
         [[1]] => |x| x[0].reshape([]);
+        [[2, 1, 2, 2]] => |x| x[0].reshape([4, 1, -1, 1, 1]);
+        [[2, 0]] => |x| x[0].reshape([0, 5]);
+        [[2, 0]] => |x| x[0].reshape([2, -1]);
+    }, errors: {
+        [[2, 3]] => |x| x[0].reshape([4, -1]), "6 elements cannot be given the shape [4, -1]";
+        [[2, 3]] => |x| x[0].reshape([-1, -1]), "one may be -1";
+        [[2, 3]] => |x| x[0].reshape([-2, 3]), "cannot be given the shape [-2, 3]";
+        [[2, 0]] => |x| x[0].reshape([0, -1]), "cannot be given the shape [0, -1]";
+        [[2]] => |x| x[0].reshape([isize::MAX, isize::MAX]), "is too large";
     };
 
     /// As [`Var::reshape`](crate::Var::reshape), with a shape that is known already.
@@ -260,6 +269,8 @@ methods! {
     /// ```
     fn reshape_as(x; shape: &Shape) = reshape_as(shape), samples: {
         [[1, 1]] => |x| x[0].reshape_as(&Shape::SCALAR);
+    }, errors: {
+        [[2]] => |x| x[0].reshape_as(&Shape::SCALAR), "2 elements cannot be given the shape []";
     };
 
     /// Without an axis of length 1.
@@ -276,6 +287,11 @@ methods! {
     fn squeeze(x; axis: isize) = squeeze(axis), samples: {
         [[2, 1, 3]] => |x| x[0].squeeze(1);
         [[2, 1]] => |x| x[0].squeeze(-1);
+        [[2, 1, 2, 2]] => |x| x[0].squeeze(-3);
+        [[1, 0]] => |x| x[0].squeeze(0);
+    }, errors: {
+        [[2, 1]] => |x| x[0].squeeze(0), "axis 0 has length 2; only an axis of length 1 can be removed";
+        [[]] => |x| x[0].squeeze(0), "a scalar has none";
     };
 
     /// The axes `start ..= end` as one axis.
@@ -314,6 +330,12 @@ methods! {
     fn unsqueeze(x; axis: isize) = unsqueeze(axis), samples: {
         [[2, 3]] => |x| x[0].unsqueeze(0);
         [[2, 3]] => |x| x[0].unsqueeze(-1);
+        [[]] => |x| x[0].unsqueeze(0);
+        [[2, 1, 2, 2]] => |x| x[0].unsqueeze(2);
+        [[2, 0]] => |x| x[0].unsqueeze(1);
+    }, errors: {
+        [[2]] => |x| x[0].unsqueeze(2), "there is no axis 2";
+        [[1, 1, 1, 1, 1, 1, 1, 1]] => |x| x[0].unsqueeze(0), "at most 8";
     };
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of the input.
@@ -331,6 +353,13 @@ methods! {
     fn permute(x; axes: impl AsRef<[isize]>) = permute(axes.as_ref()), samples: {
         [[2, 3, 4]] => |x| x[0].permute([2, 0, 1]);
         [[2, 3]] => |x| x[0].permute([-1, 0]);
+        [[]] => |x| x[0].permute([]);
+        [[2, 1, 2, 2]] => |x| x[0].permute([3, 1, 0, 2]);
+        [[2, 0]] => |x| x[0].permute([1, 0]);
+    }, errors: {
+        [[2, 3]] => |x| x[0].permute([0]), "[0] is no order of 2 axes";
+        [[2, 3]] => |x| x[0].permute([1, 1]), "each of 0..2 must stand in it once";
+        [[2, 3]] => |x| x[0].permute([0, 2]), "is no order of 2 axes";
     };
 
     /// Two axes exchanged; `transpose(-1, -2)` transposes matrices.
@@ -348,6 +377,10 @@ methods! {
     fn transpose(x; a: isize, b: isize) = transpose(a, b), samples: {
         [[2, 3, 4]] => |x| x[0].transpose(0, -1);
         [[2, 3]] => |x| x[0].transpose(0, 1);
+        [[2, 1, 2, 2]] => |x| x[0].transpose(1, 2);
+        [[2, 0]] => |x| x[0].transpose(-1, -2);
+    }, errors: {
+        [[2]] => |x| x[0].transpose(0, 1), "there is no axis 1";
     };
 
     /// Repeated along axes of length 1, or in front, until the shape is reached. The gradient is summed over the repetitions.
@@ -367,6 +400,13 @@ methods! {
         [[3]] => |x| x[0].broadcast_to([2, 3]);
         [[2, 1]] => |x| x[0].broadcast_to([2, 3]);
         [[]] => |x| x[0].broadcast_to([2]);
+        [[2, 1, 2, 1]] => |x| x[0].broadcast_to([2, 3, 2, 1]);
+        [[2, 1]] => |x| x[0].broadcast_to([2, 0]);
+        [[0, 1]] => |x| x[0].broadcast_to([2, 0, 3]);
+    }, errors: {
+        [[3]] => |x| x[0].broadcast_to([3, 2]), "shape [3] does not stretch to [3, 2]";
+        [[2, 3]] => |x| x[0].broadcast_to([3]), "does not stretch to [3]";
+        [[1]] => |x| x[0].broadcast_to([usize::MAX, 2]), "is too large";
     };
 
     /// As [`Var::broadcast_to`](crate::Var::broadcast_to), with a shape that is known already.
@@ -383,5 +423,7 @@ methods! {
     /// ```
     fn broadcast_as(x; shape: &Shape) = broadcast_as(shape), samples: {
         [[]] => |x| x[0].broadcast_as(Shape::ones(3));
+        [[1, 1, 1, 1]] => |x| x[0].broadcast_as(Shape::ones(5));
+        [[0, 1]] => |x| x[0].broadcast_as(&Algebra::shape(&x[0]));
     };
 }

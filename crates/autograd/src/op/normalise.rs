@@ -116,6 +116,12 @@ methods! {
     fn logsumexp(x; axes: impl Into<Axes>, keepdim: bool) = logsumexp(Over::axes(axes, keepdim)), samples: {
         [[2, 3]] => |x| x[0].logsumexp([1], false);
         [[2, 3, 2]] => |x| x[0].logsumexp([0, 2], true);
+        [[2, 1, 2, 2]] => |x| x[0].logsumexp(.., false);
+        [[0, 2]] => |x| x[0].logsumexp(1, false);
+        [[]] => |x| x[0].logsumexp([], false);
+    }, errors: {
+        [[0, 2]] => |x| x[0].logsumexp(0, false), "there is nothing to take the logarithm of the sum of exponentials of";
+        [[2]] => |x| x[0].logsumexp([0, 0], false), "axis 0 is named twice";
     };
 
     /// eˣ / Σ eˣ along an axis: positive numbers that add to 1.
@@ -133,6 +139,11 @@ methods! {
     fn softmax(x; axis: isize) = softmax(axis), samples: {
         [[2, 3]] => |x| x[0].softmax(-1);
         [[3, 2, 2]] => |x| x[0].softmax(0);
+        [[2, 1, 2, 2]] => |x| x[0].softmax(2);
+        [[0, 2]] => |x| x[0].softmax(1);
+    }, errors: {
+        [[2, 0]] => |x| x[0].softmax(1), "there is nothing to take";
+        [[]] => |x| x[0].softmax(0), "a scalar has none";
     };
 
     /// ln softmax(x) = x − ln Σ eˣ along an axis, exact where softmax itself rounds to 0.
@@ -150,5 +161,10 @@ methods! {
     fn log_softmax(x; axis: isize) = log_softmax(axis), samples: {
         [[2, 3]] => |x| x[0].log_softmax(-1);
         [[3, 2, 2]] => |x| x[0].log_softmax(1);
+        [[2, 1, 2, 2]] => |x| x[0].log_softmax(2);
+        [[0, 2]] => |x| x[0].log_softmax(1);
+    }, errors: {
+        [[2, 0]] => |x| x[0].log_softmax(1), "there is nothing to take";
+        [[2]] => |x| x[0].log_softmax(1), "there is no axis 1";
     };
 }

@@ -224,8 +224,7 @@ macro_rules! operations {
     (@comma ($($x:ident)+) ($($p:ident)+)) => { ", " };
     (@last $x:ident) => { stringify!($x) };
     (@last $x:ident $($rest:ident)+) => { operations!(@last $($rest)+) };
-    (@signature op $name:ident($($rest:tt)*)) => { stringify!($name($($rest)*)) };
-    (@signature fun $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty),+)?)) => {
+    (@signature $kind:ident $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty),+)?)) => {
         concat!(
             stringify!($x0), ".", stringify!($name), "(", stringify!($($x),*),
             operations!(@comma ($($x)*) ($($($p)+)?)), stringify!($($($p: $t),+)?), ")"

@@ -4,9 +4,12 @@ pub(crate) mod dispatch;
 pub(crate) mod walk;
 pub(crate) mod pointwise;
 pub(crate) mod reduce;
+pub(crate) mod scan;
 pub(crate) mod matmul;
 pub(crate) mod movement;
 pub(crate) mod index;
+pub(crate) mod window;
+pub(crate) mod normalise;
 
 use crate::{
     error::{Error, ErrorKind},

@@ -184,12 +184,9 @@ impl Place {
                     strides[axis] = distance(lengths[axis], window.step);
                 }
                 let first = inside.iter().map(|(axis, ..)| *axis).min().unwrap_or(0);
-                let mut at = if *inside_first { first } else { lengths.len() };
-                for (_, size, stride) in inside {
-                    lengths.insert(at, size);
-                    strides.insert(at, stride);
-                    at += 1;
-                }
+                let at = if *inside_first { first } else { lengths.len() };
+                lengths.splice(at..at, inside.iter().map(|(_, size, _)| *size));
+                strides.splice(at..at, inside.iter().map(|(.., stride)| *stride));
             }
             Place::Select { .. } | Place::Gather { .. } | Place::Flat { .. } => {}
         }

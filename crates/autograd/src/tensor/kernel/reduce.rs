@@ -1,4 +1,4 @@
-//! Reductions: sums in double precision and in a fixed order, and maxima.
+//! Reductions: sums in double precision and in a fixed order, products, extremes and their positions.
 
 use super::{
     allocate,
@@ -122,10 +122,99 @@ pub(crate) fn mean_to<T: Real>(x: &Tensor<T>, shape: &Shape) -> Result<Tensor<T>
     Ok(dispatch(SumTo { elements: x.as_slice(), sums: Sums::new(x.shape(), shape)?, by }))
 }
 
-struct MaxTo<'a, T> {
+/// Elements that stand next to each other are prepared in blocks of this many before they are added up.
+const PREPARED: usize = 256;
+
+struct SumOf<'a, T, F> {
     elements: &'a [T],
+    from: &'a [f64],
     walk: Walk,
-    largest: Vec<T>,
+    sums: Sums,
+    function: F,
+}
+
+impl<T: Real, F: Fn(f64, f64) -> f64> Kernel for SumOf<'_, T, F> {
+    type Output = Tensor<f64>;
+    #[inline(always)]
+    fn run<const FMA: bool>(mut self) -> Tensor<f64> {
+        let (mut from, mut values) = ([0.0; PREPARED], [0.0; PREPARED]);
+        for (i, run) in self.elements.chunks(PREPARED).enumerate() {
+            let (from, values) = (&mut from[..run.len()], &mut values[..run.len()]);
+            self.walk.read(self.from, i * PREPARED, from);
+            for ((value, v), from) in values.iter_mut().zip(run).zip(from) {
+                *value = (self.function)(v.to_f64(), *from);
+            }
+            self.sums.add(i * PREPARED, values);
+        }
+        self.sums.finish(1.0)
+    }
+}
+
+/// Σ f(x, c) in double precision over the axes in which `shape` has length 1, or none, and `x` more; `c` stretches to `x`.
+pub(crate) fn sum_of<T: Real>(
+    x: &Tensor<T>,
+    c: &Tensor<f64>,
+    shape: &Shape,
+    function: impl Fn(f64, f64) -> f64,
+) -> Result<Tensor<f64>, Error> {
+    let (walk, sums) = (Walk::stretch(c.shape(), x.shape()), Sums::new(x.shape(), shape)?);
+    Ok(dispatch(SumOf { elements: x.as_slice(), from: c.as_slice(), walk, sums, function }))
+}
+
+/// The means over the axes in which `kept` has length 1, of which there is at least one element, in double precision. They are counted
+/// from the first element of each, so that the mean of equal numbers is that number and nothing is left of it when it is taken away.
+pub(crate) fn means_of<T: Real>(x: &Tensor<T>, kept: &Shape) -> Result<Tensor<f64>, Error> {
+    if x.is_empty() {
+        return Ok(Tensor::of(*kept, allocate(kept.len())?));
+    }
+    let strides = x.shape().strides().map(usize::cast_signed);
+    let first = Walk::new(kept, &strides[..kept.rank()], 0).gather(x.as_slice(), *kept)?.cast::<f64>();
+    let rest = sum_of(x, &first, kept, |x, first| x - first)?;
+    let by = x.len() as f64 / kept.len() as f64;
+    Ok(Tensor::of(*kept, first.as_slice().iter().zip(rest.as_slice()).map(|(first, rest)| first + rest / by).collect()))
+}
+
+struct Without<'a, T> {
+    elements: &'a [T],
+    means: &'a [f64],
+    walk: Walk,
+    y: Vec<T>,
+}
+
+impl<T: Real> Kernel for Without<'_, T> {
+    type Output = Vec<T>;
+    #[inline(always)]
+    fn run<const FMA: bool>(mut self) -> Vec<T> {
+        let mut means = [0.0; PREPARED];
+        for (i, (y, x)) in self.y.chunks_mut(PREPARED).zip(self.elements.chunks(PREPARED)).enumerate() {
+            let means = &mut means[..x.len()];
+            self.walk.read(self.means, i * PREPARED, means);
+            for ((y, x), mean) in y.iter_mut().zip(x).zip(means) {
+                *y = T::of(x.to_f64() - *mean);
+            }
+        }
+        self.y
+    }
+}
+
+/// x without its [means](means_of).
+pub(crate) fn without_means<T: Real>(x: &Tensor<T>, kept: &Shape) -> Result<Tensor<T>, Error> {
+    let means = means_of(x, kept)?;
+    let walk = Walk::stretch(kept, x.shape());
+    let kernel = Without { elements: x.as_slice(), means: means.as_slice(), walk, y: allocate(x.len())? };
+    Ok(Tensor::of(*x.shape(), dispatch(kernel)))
+}
+
+/// How elements are put together where the order does not matter.
+pub(crate) trait Fold<T> {
+    /// What they are put together in.
+    type Total: Real;
+    /// The result of no elements.
+    fn start() -> Self::Total;
+    /// One more element.
+    fn step(total: Self::Total, v: T) -> Self::Total;
+    /// Two results.
+    fn merge(a: Self::Total, b: Self::Total) -> Self::Total;
 }
 
 /// The larger number, or NaN if one is.
@@ -134,41 +223,116 @@ fn larger<T: Real>(a: T, b: T) -> T {
     if (a >= b) | a.is_nan() { a } else { b }
 }
 
-impl<T: Real> Kernel for MaxTo<'_, T> {
-    type Output = Vec<T>;
+/// The smaller number, or NaN if one is.
+#[inline(always)]
+fn smaller<T: Real>(a: T, b: T) -> T {
+    if (a <= b) | a.is_nan() { a } else { b }
+}
+
+macro_rules! folds {
+    ($( $(#[doc = $doc:literal])* $Name:ident: $Total:ty = $start:expr, |$total:ident, $v:ident| $step:expr, $merge:expr; )*) => { $(
+        $(#[doc = $doc])*
+        pub(crate) struct $Name;
+        impl<T: Real> Fold<T> for $Name {
+            type Total = $Total;
+            #[inline(always)]
+            fn start() -> $Total {
+                $start
+            }
+            #[inline(always)]
+            fn step($total: $Total, $v: T) -> $Total {
+                $step
+            }
+            #[inline(always)]
+            fn merge(a: $Total, b: $Total) -> $Total {
+                $merge(a, b)
+            }
+        }
+    )* };
+}
+folds! {
+    /// The largest element; −∞ of none.
+    Largest: T = T::NEG_INFINITY, |total, v| larger(total, v), larger;
+    /// The smallest element; +∞ of none.
+    Smallest: T = -T::NEG_INFINITY, |total, v| smaller(total, v), smaller;
+    /// The largest |x|; 0 of none.
+    LargestSize: T = T::ZERO, |total, v| larger(total, v.abs::<false>()), larger;
+    /// The smallest |x|; +∞ of none.
+    SmallestSize: T = -T::NEG_INFINITY, |total, v| smaller(total, v.abs::<false>()), smaller;
+    /// The product in double precision; 1 of none.
+    Product: f64 = 1.0, |total, v| total * v.to_f64(), std::ops::Mul::mul;
+}
+
+struct FoldTo<'a, T, F: Fold<T>> {
+    elements: &'a [T],
+    walk: Walk,
+    totals: Vec<F::Total>,
+}
+
+impl<T: Real, F: Fold<T>> Kernel for FoldTo<'_, T, F> {
+    type Output = Vec<F::Total>;
     #[inline(always)]
-    fn run<const FMA: bool>(self) -> Vec<T> {
-        let MaxTo { elements, walk, mut largest } = self;
+    fn run<const FMA: bool>(self) -> Vec<F::Total> {
+        let FoldTo { elements, walk, mut totals } = self;
         walk.runs(0, elements.len(), |done, n, at, stride| {
             let run = &elements[done..done + n];
             match stride {
                 0 => {
                     let (groups, rest) = run.as_chunks::<LANES>();
-                    let mut lanes = [largest[at]; LANES];
+                    let mut lanes = [F::start(); LANES];
                     for group in groups {
                         for (lane, v) in lanes.iter_mut().zip(group) {
-                            *lane = larger(*lane, *v);
+                            *lane = F::step(*lane, *v);
                         }
                     }
-                    largest[at] = lanes.iter().chain(rest).fold(largest[at], |a, &b| larger(a, b));
+                    let total = lanes.iter().fold(totals[at], |a, &b| F::merge(a, b));
+                    totals[at] = rest.iter().fold(total, |total, &v| F::step(total, v));
                 }
+                1 => totals[at..at + n].iter_mut().zip(run).for_each(|(total, &v)| *total = F::step(*total, v)),
                 _ => run.iter().enumerate().for_each(|(i, &v)| {
                     let at = at.wrapping_add_signed(i.cast_signed() * stride);
-                    largest[at] = larger(largest[at], v);
+                    totals[at] = F::step(totals[at], v);
                 }),
             }
         });
-        largest
+        totals
     }
+}
+
+/// All elements put together over the axes in which `shape` has length 1, or none, and `x` more.
+pub(crate) fn fold_to<F: Fold<T>, T: Real>(_fold: F, x: &Tensor<T>, shape: &Shape) -> Result<Tensor<F::Total>, Error> {
+    let mut totals = allocate(shape.len())?;
+    totals.fill(F::start());
+    if x.is_empty() {
+        return Ok(Tensor::of(*shape, totals));
+    }
+    let walk = Walk::stretch(shape, x.shape());
+    Ok(Tensor::of(*shape, dispatch(FoldTo::<T, F> { elements: x.as_slice(), walk, totals })))
 }
 
 /// The largest element over the axes in which `shape` has length 1, or none, and `x` more; −∞ of none.
 pub(crate) fn max_to<T: Real>(x: &Tensor<T>, shape: &Shape) -> Result<Tensor<T>, Error> {
-    let mut largest = allocate(shape.len())?;
-    largest.fill(T::NEG_INFINITY);
+    fold_to(Largest, x, shape)
+}
+
+/// The position, along the axis in the middle of `around`, of the first of the largest elements, or of the smallest. NaN counts as both.
+pub(crate) fn position_of<T: Real>(x: &[T], around: (usize, usize, usize), is_largest: bool) -> Result<Vec<usize>, Error> {
+    let (outer, n, inner) = around;
     if x.is_empty() {
-        return Ok(Tensor::of(*shape, largest));
+        return Ok(Vec::new());
     }
-    let walk = Walk::stretch(shape, x.shape());
-    Ok(Tensor::of(*shape, dispatch(MaxTo { elements: x.as_slice(), walk, largest })))
+    let mut positions = vec![0; outer * inner];
+    let mut best = allocate(inner)?;
+    for (block, positions) in x.chunks(n * inner).zip(positions.chunks_mut(inner)) {
+        best.copy_from_slice(&block[..inner]);
+        for (i, row) in block.chunks(inner).enumerate() {
+            for ((v, best), position) in row.iter().zip(&mut best).zip(&mut *positions) {
+                let is_better = if is_largest { *v > *best } else { *v < *best };
+                if is_better | (v.is_nan() & !best.is_nan()) {
+                    (*best, *position) = (*v, i);
+                }
+            }
+        }
+    }
+    Ok(positions)
 }
