@@ -10,4 +10,5 @@ mod numerics;
 mod operations;
 mod outside;
 mod reductions;
+mod programs;
 mod textbook;

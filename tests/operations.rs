@@ -85,7 +85,7 @@ fn page() -> String {
     for (title, entries) in families() {
         let _ = write!(page, "\n## {title}\n");
         for entry in entries {
-            let _ = write!(page, "\n### {}\n\n`{}`\n\n{}\n", entry.name, entry.signature, readable(entry.doc));
+            let _ = write!(page, "\n### {}\n\n`{}`\n\n{}\n", entry.name, entry.signature.replace(" :", ":"), readable(entry.doc));
             if let Some(rule) = rule(entry) {
                 let _ = write!(page, "\n{rule}\n");
             } else if !entry.doc.iter().any(|line| line.contains("```")) {

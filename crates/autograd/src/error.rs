@@ -42,6 +42,40 @@ pub enum ErrorKind {
         /// Rows of the right operand.
         right: usize,
     },
+    /// A matrix has not as many rows as columns.
+    #[error("square matrices are needed, not the last two axes of shape {shape}; shapes [.., n, n] would fit")]
+    NotSquare {
+        /// The shape given.
+        shape: Shape,
+    },
+    /// The right-hand side of a linear system has another number of rows than the matrix.
+    #[error(
+        "a system of {unknowns} equations needs {unknowns} rows on its right-hand side, not {rows}; shapes [.., n, n] and [.., n, k], or [n, n] and [n], would fit"
+    )]
+    System {
+        /// Rows of the matrix.
+        unknowns: usize,
+        /// Rows of the right-hand side.
+        rows: usize,
+    },
+    /// A matrix has no inverse.
+    #[error("{} is singular: pivot {pivot} is 0, counted from 0", matrix_name(matrix))]
+    Singular {
+        /// The position of the matrix in the batch; empty if there is one matrix.
+        matrix: Vec<usize>,
+        /// The first pivot that is 0.
+        pivot: usize,
+    },
+    /// A matrix has no Cholesky factor.
+    #[error("{} is not positive definite: pivot {pivot} is {value:e}, counted from 0, and must be above 0", matrix_name(matrix))]
+    NotPositiveDefinite {
+        /// The position of the matrix in the batch; empty if there is one matrix.
+        matrix: Vec<usize>,
+        /// The first pivot that is not positive.
+        pivot: usize,
+        /// Its value.
+        value: f64,
+    },
     /// A description of a sum of products does not fit its operands, or itself.
     #[error("{spec:?}: {why}")]
     Einsum {
@@ -273,6 +307,10 @@ fn broadcast_message(left: &Shape, right: &Shape) -> String {
     format!(
         "shapes {left} and {right} do not broadcast: axis {axis} has length {a} on the left and {b} on the right; they must be equal, or one of them 1"
     )
+}
+
+fn matrix_name(position: &[usize]) -> String {
+    if position.is_empty() { "the matrix".into() } else { format!("matrix {position:?} of the batch") }
 }
 
 fn axis_message(axis: isize, rank: usize) -> String {

@@ -325,6 +325,21 @@ impl<T: Real> Graph<T> {
         self.tape.borrow().nodes.len()
     }
 
+    /// All nodes recorded so far, in the order in which they were made, so that each comes after its [inputs](Var::inputs).
+    ///
+    /// ```
+    /// use autograd::Graph;
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(2.0);
+    /// let y = (x * x + 1.0).ln();
+    /// let names: Vec<_> = g.vars().filter_map(|v| v.op()).map(|op| op.name()).collect();
+    /// assert_eq!(names, ["mul", "add_lit", "ln"]);
+    /// assert_eq!(y.position(), 3);
+    /// ```
+    pub fn vars(&self) -> impl Iterator<Item = Var<'_, T>> {
+        (0..index(self.len())).map(|id| Var::new(self, id))
+    }
+
     /// Whether nothing has been recorded yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -104,6 +104,29 @@ impl<'g, T: Real> Var<'g, T> {
         }
     }
 
+    /// What the operation that made it was applied to, in order; nothing for leaves. With [`Graph::vars`], whoever wants to can walk the
+    /// graph.
+    ///
+    /// ```
+    /// # use autograd::Graph;
+    /// let g = Graph::<f64>::new();
+    /// let (a, b) = (g.variable(3.0), g.variable(2.0));
+    /// let y = a / b;
+    /// assert_eq!(y.inputs().iter().map(|x| x.item()).collect::<Result<Vec<_>, _>>()?, [3.0, 2.0]);
+    /// assert!(a.inputs().is_empty());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[must_use]
+    pub fn inputs(self) -> Vec<Self> {
+        self.graph.tape.borrow().inputs(self.id).iter().map(|&x| Var::new(self.graph, x)).collect()
+    }
+
+    /// Its place among [`Graph::vars`]: the number of nodes made before it.
+    #[must_use]
+    pub fn position(self) -> usize {
+        self.id as usize
+    }
+
     /// The formula of the pointwise operation that made it, with its derivatives; `None` for other operations and for leaves.
     ///
     /// ```

@@ -142,7 +142,7 @@ macro_rules! table {
             /// ln(1 + eˣ), a smooth relu; stable for any x.
             fun Softplus: softplus(x) = y, value: native, d: [x.sigmoid()], kinks: [], on: [(-3.0, 3.0)];
             /// ln sigmoid(x) = −softplus(−x), exact where the sigmoid itself rounds to 0 or 1.
-            fun LogSigmoid: log_sigmoid(x) = y, value: (-(-x).softplus()), d: derived, kinks: [], on: [(-3.0, 3.0)];
+            fun LogSigmoid: log_sigmoid(x) = y, value: (-(-x).softplus()), d: [(-x).sigmoid()], kinks: [], on: [(-3.0, 3.0)];
             /// x/(1 + |x|), between −1 and 1.
             fun Softsign: softsign(x) = y, value: (x.abs().eq(f64::INFINITY).select(x.sign(), x / (1.0 + x.abs()))),
                 d: [(1.0 + x.abs()).recip().square()], kinks: [], on: [(-2.0, 2.0)];

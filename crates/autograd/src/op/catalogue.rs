@@ -68,7 +68,7 @@ pub fn families() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'
         ("Pointwise functions", &[pointwise::ENTRIES]),
         ("Reductions", &[reduce::ENTRIES, norm::ENTRIES]),
         ("Scans", &[scan::ENTRIES]),
-        ("Linear algebra", &[linear::ENTRIES, einsum::ENTRIES, decompose::ENTRIES]),
+        ("Linear algebra", &[linear::ENTRIES, einsum::ENTRIES, decompose::ENTRIES, decompose::PAIRS]),
         ("Movement", &[movement::ENTRIES, join::ENTRIES, join::JOINING]),
         ("Indexing and choosing", &[index::ENTRIES, select::ENTRIES]),
         ("Windows", &[window::ENTRIES, pool::ENTRIES]),

@@ -10,6 +10,7 @@ pub(crate) mod movement;
 pub(crate) mod index;
 pub(crate) mod window;
 pub(crate) mod normalise;
+pub(crate) mod decompose;
 
 use crate::{
     error::{Error, ErrorKind},

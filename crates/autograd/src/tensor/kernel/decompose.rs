@@ -1,0 +1,460 @@
+//! Small square matrices taken apart: LU and Cholesky factors, determinants and cofactors, all in double precision.
+
+use super::{allocate, walk::Walk};
+use crate::{
+    error::{Error, ErrorKind},
+    real::Real,
+    shape::Shape,
+    tensor::Tensor,
+};
+
+/// A tensor seen as a batch of square matrices.
+#[derive(Debug)]
+pub(crate) struct Squares {
+    /// The axes in front of the matrices.
+    pub(crate) batch: Shape,
+    /// Rows of a matrix, and columns.
+    pub(crate) n: usize,
+}
+
+impl Squares {
+    pub(crate) fn new(shape: &Shape) -> Result<Squares, Error> {
+        match shape[..] {
+            [ref batch @ .., rows, columns] if rows == columns => Ok(Squares { batch: Shape::new(batch)?, n: rows }),
+            [.., _, _] => Err(ErrorKind::NotSquare { shape: *shape }.into()),
+            _ => Err(ErrorKind::Rank { expected: "at least 2 axes", found: shape.rank() }.into()),
+        }
+    }
+
+    /// The matrices one after the other. They are counted by the batch: without rows they have no elements.
+    fn matrices<'a, T>(&self, elements: &'a [T]) -> impl Iterator<Item = &'a [T]> {
+        let size = self.n * self.n;
+        (0..self.batch.len()).map(move |i| &elements[i * size..(i + 1) * size])
+    }
+
+    /// The position of a matrix in the batch.
+    fn position(&self, mut index: usize) -> Vec<usize> {
+        let mut position = self.batch.to_vec();
+        for at in position.iter_mut().rev() {
+            let len = (*at).max(1);
+            *at = index % len;
+            index /= len;
+        }
+        position
+    }
+
+    fn singular(&self, index: usize, pivot: usize) -> Error {
+        ErrorKind::Singular { matrix: self.position(index), pivot }.into()
+    }
+}
+
+fn has_nan<T: Real>(elements: &[T]) -> bool {
+    elements.iter().any(|v| v.is_nan())
+}
+
+/// Whether `a` is the better pivot. NaN, which an infinite element makes, must not pass for 0.
+fn is_larger(a: f64, b: f64) -> bool {
+    a > b || a.is_nan()
+}
+
+/// The rows `i` and `j` of a matrix, `i` before `j`.
+fn two_rows(a: &mut [f64], n: usize, i: usize, j: usize) -> (&mut [f64], &mut [f64]) {
+    let (front, back) = a.split_at_mut(j * n);
+    (&mut front[i * n..(i + 1) * n], &mut back[..n])
+}
+
+fn swap_rows(a: &mut [f64], n: usize, i: usize, j: usize) {
+    if i < j {
+        let (a, b) = two_rows(a, n, i, j);
+        a.swap_with_slice(b);
+    }
+}
+
+/// `to -= factor·from`
+fn subtract(to: &mut [f64], factor: f64, from: &[f64]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to -= factor * from;
+    }
+}
+
+/// A matrix as P A = L U, with partial pivoting: the unit lower factor below the diagonal, the upper one from it on.
+#[derive(Debug, Clone)]
+struct Lu {
+    n: usize,
+    factors: Vec<f64>,
+    /// Row `i` of P A is row `order[i]` of A.
+    order: Vec<usize>,
+    /// The determinant of P.
+    sign: f64,
+    /// The first pivot that is 0; the factors end there.
+    zero: Option<usize>,
+    /// The matrix has a NaN: so have all results, and the factors mean nothing.
+    is_nan: bool,
+}
+
+impl Lu {
+    fn new(n: usize) -> Result<Lu, Error> {
+        Ok(Lu { n, factors: allocate(n * n)?, order: vec![0; n], sign: 1.0, zero: None, is_nan: false })
+    }
+
+    /// Factors a matrix, or its transpose.
+    fn factor<T: Real>(&mut self, matrix: &[T], is_transposed: bool) {
+        let Lu { n, factors: a, order, sign, zero, is_nan } = self;
+        let n = *n;
+        (*sign, *zero, *is_nan) = (1.0, None, has_nan(matrix));
+        if *is_nan {
+            return;
+        }
+        for i in 0..n {
+            for j in 0..n {
+                a[i * n + j] = matrix[if is_transposed { j * n + i } else { i * n + j }].to_f64();
+            }
+        }
+        order.iter_mut().enumerate().for_each(|(i, at)| *at = i);
+        for k in 0..n {
+            let mut best = k;
+            for i in k + 1..n {
+                if is_larger(a[i * n + k].abs(), a[best * n + k].abs()) {
+                    best = i;
+                }
+            }
+            if a[best * n + k] == 0.0 {
+                *zero = Some(k);
+                return;
+            }
+            if best != k {
+                swap_rows(a, n, k, best);
+                order.swap(k, best);
+                *sign = -*sign;
+            }
+            for i in k + 1..n {
+                let (pivot, row) = two_rows(a, n, k, i);
+                let factor = row[k] / pivot[k];
+                row[k] = factor;
+                subtract(&mut row[k + 1..], factor, &pivot[k + 1..]);
+            }
+        }
+    }
+
+    fn pivots(&self) -> impl Iterator<Item = f64> {
+        (0..self.n).map(|i| self.factors[i * self.n + i])
+    }
+
+    /// A⁻¹ X in place of X, which has `columns` columns and its rows in the order of the pivots already.
+    fn solve(&self, x: &mut [f64], columns: usize) {
+        let n = self.n;
+        for i in 0..n {
+            let (done, rest) = x.split_at_mut(i * columns);
+            for j in 0..i {
+                subtract(&mut rest[..columns], self.factors[i * n + j], &done[j * columns..(j + 1) * columns]);
+            }
+        }
+        for i in (0..n).rev() {
+            let (rest, done) = x.split_at_mut((i + 1) * columns);
+            let row = &mut rest[i * columns..];
+            for j in i + 1..n {
+                subtract(row, self.factors[i * n + j], &done[(j - i - 1) * columns..(j - i) * columns]);
+            }
+            row.iter_mut().for_each(|v| *v /= self.factors[i * n + i]);
+        }
+    }
+}
+
+/// The inverse of each matrix. A singular one is an error, or NaN if not `is_strict`.
+pub(crate) fn inverse<T: Real>(a: &Tensor<T>, is_strict: bool) -> Result<Tensor<T>, Error> {
+    let squares = Squares::new(a.shape())?;
+    let n = squares.n;
+    let (mut lu, mut x, mut inverses) = (Lu::new(n)?, allocate::<f64>(n * n)?, allocate(a.len())?);
+    for (index, matrix) in squares.matrices(a.as_slice()).enumerate() {
+        let to = &mut inverses[index * n * n..(index + 1) * n * n];
+        lu.factor(matrix, false);
+        match lu.zero {
+            Some(pivot) if is_strict => return Err(squares.singular(index, pivot)),
+            zero if zero.is_some() || lu.is_nan => to.fill(T::of(f64::NAN)),
+            _ => {
+                x.fill(0.0);
+                lu.order.iter().enumerate().for_each(|(i, at)| x[i * n + at] = 1.0);
+                lu.solve(&mut x, n);
+                to.iter_mut().zip(&x).for_each(|(to, v)| *to = T::of(*v));
+            }
+        }
+    }
+    Ok(Tensor::of(*a.shape(), inverses))
+}
+
+/// The shape of the solutions: matrices `[.., n, k]`, or a vector for one matrix and a vector.
+fn solution(squares: &Squares, b: &Shape) -> Result<(Shape, Shape, usize), Error> {
+    let (batch, rows, columns) = match b[..] {
+        [rows] if squares.batch.rank() == 0 => (Shape::SCALAR, rows, 1),
+        [ref batch @ .., rows, columns] => (Shape::new(batch)?, rows, columns),
+        _ => return Err(ErrorKind::Rank { expected: "at least 2 axes on the right, or one on each side,", found: b.rank() }.into()),
+    };
+    if rows != squares.n {
+        return Err(ErrorKind::System { unknowns: squares.n, rows }.into());
+    }
+    let common = squares.batch.broadcast(&batch)?;
+    let matrix = if b.rank() == 1 { vec![rows] } else { vec![rows, columns] };
+    Ok((batch, Shape::new(&[&common[..], &matrix].concat())?, columns))
+}
+
+/// X with A X = B, or Aᵀ X = B; the batches are stretched to each other. A singular matrix is an error, or NaN if not `is_strict`.
+pub(crate) fn solve<T: Real>(a: &Tensor<T>, b: &Tensor<T>, is_transposed: bool, is_strict: bool) -> Result<Tensor<T>, Error> {
+    let squares = Squares::new(a.shape())?;
+    let n = squares.n;
+    let (batch, shape, columns) = solution(&squares, b.shape())?;
+    let common = squares.batch.broadcast(&batch)?;
+    // Each matrix is factored once, however often it is stretched.
+    let mut factored = Vec::with_capacity(squares.batch.len());
+    for (index, matrix) in squares.matrices(a.as_slice()).enumerate() {
+        let mut lu = Lu::new(n)?;
+        lu.factor(matrix, is_transposed);
+        match lu.zero {
+            Some(pivot) if is_strict => return Err(squares.singular(index, pivot)),
+            _ => factored.push(lu),
+        }
+    }
+    let (mut solutions, mut x) = (allocate(shape.len())?, allocate::<f64>(n * columns)?);
+    let size = n * columns;
+    if shape.is_empty() {
+        return Ok(Tensor::of(shape, solutions));
+    }
+    let walks = [&squares.batch, &batch].map(|own| Walk::stretch(own, &common));
+    for (index, to) in solutions.chunks_exact_mut(size).enumerate() {
+        let mut places = [0; 2];
+        for (place, walk) in places.iter_mut().zip(&walks) {
+            walk.runs(index, 1, |_, _, at, _| *place = at);
+        }
+        let lu = &factored[places[0]];
+        if lu.is_nan || lu.zero.is_some() {
+            to.fill(T::of(f64::NAN));
+            continue;
+        }
+        let from = &b.as_slice()[places[1] * size..(places[1] + 1) * size];
+        for (i, at) in lu.order.iter().enumerate() {
+            for j in 0..columns {
+                x[i * columns + j] = from[at * columns + j].to_f64();
+            }
+        }
+        lu.solve(&mut x, columns);
+        to.iter_mut().zip(&x).for_each(|(to, v)| *to = T::of(*v));
+    }
+    Ok(Tensor::of(shape, solutions))
+}
+
+/// The lower factor L of the symmetric part ½(A + Aᵀ) = L Lᵀ of each matrix.
+pub(crate) fn cholesky<T: Real>(a: &Tensor<T>) -> Result<Tensor<T>, Error> {
+    let squares = Squares::new(a.shape())?;
+    let n = squares.n;
+    let (mut lower, mut factors) = (allocate::<f64>(n * n)?, allocate(a.len())?);
+    for (index, matrix) in squares.matrices(a.as_slice()).enumerate() {
+        let to = &mut factors[index * n * n..(index + 1) * n * n];
+        if has_nan(matrix) {
+            to.fill(T::of(f64::NAN));
+            continue;
+        }
+        for i in 0..n {
+            for j in 0..=i {
+                let (above, row) = (&lower[j * n..j * n + j], &lower[i * n..i * n + j]);
+                let sum: f64 = above.iter().zip(row).map(|(a, b)| a * b).sum();
+                let v = 0.5 * (matrix[i * n + j].to_f64() + matrix[j * n + i].to_f64()) - sum;
+                if i == j && v <= 0.0 {
+                    return Err(ErrorKind::NotPositiveDefinite { matrix: squares.position(index), pivot: i, value: v }.into());
+                }
+                lower[i * n + j] = if i == j { v.sqrt() } else { v / lower[j * n + j] };
+                to[i * n + j] = T::of(lower[i * n + j]);
+            }
+        }
+    }
+    Ok(Tensor::of(*a.shape(), factors))
+}
+
+/// A determinant without overflow: its sign, which is 0 for a singular matrix, and the logarithm of its magnitude; and the determinant.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Determinant {
+    pub(crate) sign: f64,
+    pub(crate) ln_abs: f64,
+    pub(crate) value: f64,
+}
+
+/// What is wanted of the determinant of each matrix.
+pub(crate) fn determinants<T: Real>(a: &Tensor<T>, wanted: impl Fn(Determinant) -> f64) -> Result<Tensor<T>, Error> {
+    let squares = Squares::new(a.shape())?;
+    let (mut lu, mut values) = (Lu::new(squares.n)?, allocate(squares.batch.len())?);
+    for (matrix, to) in squares.matrices(a.as_slice()).zip(&mut values) {
+        lu.factor(matrix, false);
+        let determinant = match lu.zero {
+            _ if lu.is_nan => Determinant { sign: f64::NAN, ln_abs: f64::NAN, value: f64::NAN },
+            Some(_) => Determinant { sign: 0.0, ln_abs: f64::NEG_INFINITY, value: 0.0 },
+            None => Determinant {
+                sign: lu.pivots().fold(lu.sign, |sign, p| if p.is_nan() { p } else { sign * p.signum() }),
+                ln_abs: lu.pivots().map(|p| p.abs().ln()).sum::<f64>() + 0.0,
+                value: lu.pivots().fold(lu.sign, |product, p| product * p),
+            },
+        };
+        *to = T::of(wanted(determinant));
+    }
+    Ok(Tensor::of(squares.batch, values))
+}
+
+/// A matrix as P A Q = L D N, with complete pivoting: L unit lower, N unit upper, neither with an element above 1; D diagonal.
+///
+/// Where A is singular, D has zeros, and the factors are as good as elsewhere: they give cofactors without an inverse of A, since the
+/// cofactor matrix of a product is the product of those of the factors.
+struct Ldn {
+    n: usize,
+    /// L below the diagonal, N above it.
+    factors: Vec<f64>,
+    d: Vec<f64>,
+    rows: Vec<usize>,
+    columns: Vec<usize>,
+    /// det P · det Q
+    sign: f64,
+}
+
+impl Ldn {
+    fn new(n: usize) -> Result<Ldn, Error> {
+        Ok(Ldn { n, factors: allocate(n * n)?, d: vec![0.0; n], rows: vec![0; n], columns: vec![0; n], sign: 1.0 })
+    }
+
+    fn factor<T: Real>(&mut self, matrix: &[T]) {
+        let Ldn { n, factors: a, d, rows, columns, sign } = self;
+        let n = *n;
+        a.iter_mut().zip(matrix).for_each(|(to, v)| *to = v.to_f64());
+        rows.iter_mut().chain(&mut *columns).enumerate().for_each(|(i, at)| *at = i % n);
+        d.fill(0.0);
+        *sign = 1.0;
+        for k in 0..n {
+            let (mut row, mut column) = (k, k);
+            for i in k..n {
+                for j in k..n {
+                    if is_larger(a[i * n + j].abs(), a[row * n + column].abs()) {
+                        (row, column) = (i, j);
+                    }
+                }
+            }
+            let pivot = a[row * n + column];
+            if pivot == 0.0 {
+                return; // the rest of the matrix is 0, and so are the other pivots
+            }
+            if row != k {
+                swap_rows(a, n, k, row);
+                rows.swap(k, row);
+                *sign = -*sign;
+            }
+            if column != k {
+                (0..n).for_each(|i| a.swap(i * n + k, i * n + column));
+                columns.swap(k, column);
+                *sign = -*sign;
+            }
+            d[k] = pivot;
+            for i in k + 1..n {
+                let (top, row) = two_rows(a, n, k, i);
+                let factor = row[k] / pivot;
+                row[k] = factor;
+                subtract(&mut row[k + 1..], factor, &top[k + 1..]);
+            }
+            a[k * n + k + 1..(k + 1) * n].iter_mut().for_each(|v| *v /= pivot);
+        }
+    }
+
+    /// Π dₗ over all but two, which may be the same.
+    fn product_without(&self, i: usize, j: usize) -> f64 {
+        self.d.iter().enumerate().filter(|(l, _)| *l != i && *l != j).map(|(_, d)| d).product()
+    }
+
+    /// X in place of E: L⁻¹ P E Q N⁻¹, the change of D by which A changes by E.
+    fn inward<T: Real>(&self, e: &[T], x: &mut [f64]) {
+        let (n, f) = (self.n, &self.factors);
+        for i in 0..n {
+            for j in 0..n {
+                x[i * n + j] = e[self.rows[i] * n + self.columns[j]].to_f64();
+            }
+        }
+        for i in 0..n {
+            for k in 0..i {
+                let (from, to) = two_rows(x, n, k, i);
+                subtract(to, f[i * n + k], from);
+            }
+        }
+        for row in x.chunks_exact_mut(n.max(1)) {
+            for k in 0..n {
+                let v = row[k];
+                subtract(&mut row[k + 1..], v, &f[k * n + k + 1..(k + 1) * n]);
+            }
+        }
+    }
+
+    /// ± Pᵀ L⁻ᵀ X N⁻ᵀ Qᵀ: from a cofactor matrix, or a change of one, with D to that with A.
+    fn outward<T: Real>(&self, x: &mut [f64], to: &mut [T]) {
+        let (n, f) = (self.n, &self.factors);
+        for k in (0..n).rev() {
+            for i in 0..k {
+                let (to, from) = two_rows(x, n, i, k);
+                subtract(to, f[k * n + i], from);
+            }
+        }
+        for row in x.chunks_exact_mut(n.max(1)) {
+            for j in (0..n).rev() {
+                let known = &f[j * n + j + 1..(j + 1) * n];
+                row[j] -= known.iter().zip(&row[j + 1..]).map(|(a, b)| a * b).sum::<f64>();
+            }
+        }
+        for i in 0..n {
+            for j in 0..n {
+                to[self.rows[i] * n + self.columns[j]] = T::of(self.sign * x[i * n + j]);
+            }
+        }
+    }
+}
+
+/// The cofactors of each matrix: the gradient of its determinant.
+pub(crate) fn cofactor<T: Real>(a: &Tensor<T>) -> Result<Tensor<T>, Error> {
+    let squares = Squares::new(a.shape())?;
+    let n = squares.n;
+    let (mut ldn, mut x, mut cofactors) = (Ldn::new(n)?, allocate::<f64>(n * n)?, allocate(a.len())?);
+    for (index, matrix) in squares.matrices(a.as_slice()).enumerate() {
+        let to = &mut cofactors[index * n * n..(index + 1) * n * n];
+        if has_nan(matrix) {
+            to.fill(T::of(f64::NAN));
+            continue;
+        }
+        ldn.factor(matrix);
+        x.fill(0.0);
+        for i in 0..n {
+            x[i * n + i] = ldn.product_without(i, i);
+        }
+        ldn.outward(&mut x, to);
+    }
+    Ok(Tensor::of(*a.shape(), cofactors))
+}
+
+/// The derivative of the cofactors of each matrix of `a` along that of `e`, which has the same shape: the second derivative of the
+/// determinant, which is symmetric.
+pub(crate) fn cofactor_slope<T: Real>(a: &Tensor<T>, e: &Tensor<T>) -> Result<Tensor<T>, Error> {
+    let squares = Squares::new(a.shape())?;
+    if a.shape() != e.shape() {
+        return Err(ErrorKind::Mismatch { expected: *a.shape(), found: *e.shape(), except: None }.into());
+    }
+    let n = squares.n;
+    let (mut ldn, mut slopes) = (Ldn::new(n)?, allocate(a.len())?);
+    let (mut change, mut x) = (allocate::<f64>(n * n)?, allocate::<f64>(n * n)?);
+    for (index, (matrix, e)) in squares.matrices(a.as_slice()).zip(squares.matrices(e.as_slice())).enumerate() {
+        let to = &mut slopes[index * n * n..(index + 1) * n * n];
+        if has_nan(matrix) {
+            to.fill(T::of(f64::NAN));
+            continue;
+        }
+        ldn.factor(matrix);
+        ldn.inward(e, &mut change);
+        x.fill(0.0);
+        for i in 0..n {
+            for j in (0..n).filter(|j| *j != i) {
+                let others = ldn.product_without(i, j);
+                x[i * n + i] += change[j * n + j] * others;
+                x[i * n + j] = -change[j * n + i] * others;
+            }
+        }
+        ldn.outward(&mut x, to);
+    }
+    Ok(Tensor::of(*a.shape(), slopes))
+}
