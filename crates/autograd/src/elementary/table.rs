@@ -125,7 +125,7 @@ macro_rules! table {
             /// √(a² + b²), without overflow. The slopes at the origin are 0.
             fun Hypot: hypot(a, b) = y, value: native, d: [y.eq(0.0).select(0.0, a / y), y.eq(0.0).select(0.0, b / y)],
                 kinks: [a.hypot(b)], on: [(0.3, 2.0), (-2.0, 2.0)];
-            /// ln(eᵃ + eᵇ), stable for any a and b.
+            /// ln(eᵃ + eᵇ), stable for any a and b. The slopes at equal infinities, whose difference is NaN, are ½.
             fun Logaddexp: logaddexp(a, b) = y,
                 value: (a.eq(b).select(a + LN_2, a.max(b) + (-(a - b).abs()).exp().ln_1p())),
                 d: [
