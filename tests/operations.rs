@@ -94,6 +94,10 @@ fn page() -> String {
             }
         }
     }
+    page.push_str("\n## Losses\n\nOf the crate `nn`; each has a struct with options, see the documentation of `nn::loss`.\n");
+    for entry in nn::loss::catalogue() {
+        let _ = write!(page, "\n### {}\n\n`{}`\n\n{}\n", entry.name, entry.signature, readable(entry.doc));
+    }
     page
 }
 

@@ -74,12 +74,13 @@
 //! | where | rule |
 //! |---|---|
 //! | kinks | relu′(0) = 0, abs′(0) = 0, sign′ = 0, step′ = 0; clamp′ is 1 on the closed interval; `leaky_relu` and `elu` take the slope of the negative side at 0 |
-//! | ties | `amax` shares the gradient equally among the ties; elementwise `max` and `min` give ½ each |
+//! | ties | `amax` and `amin` share the gradient equally among the ties; elementwise `max` and `min` give ½ each; `sort`, `topk`, `argmax` and `max_pool2d` take the first |
+//! | norms | ‖0‖′ = 0, and so is the slope of `std` where all elements are equal, of `hypot` and of `atan2` at the origin |
 //! | edges | √′(0) = +∞; pow(x, 0) has slope 0 in x; 0ʸ has slope 0 in y ≥ 0; a negative base with a fractional exponent is NaN |
 //! | chain rule | a product of slopes is 0 if a factor is 0: a side that `select`, `relu` or `clamp` did not take gives nothing, were its slope infinite or NaN |
 //! | NaN | the value of every operation on NaN is NaN, `max` and `relu` too; comparisons with it are false: 0, and 1 for `ne`; slopes at NaN follow from them |
 //! | fused formulas | agree with the plain ones in value, NaN and ∞, with one exception: where slopes that cancel meet an infinite one, as in `(x·x − 2·x·a + a·a).sqrt()` at x = a, the fused form adds the slopes first and gives 0, the plain one adds last and gives NaN |
-//! | nothing | the sum of no elements is 0; their mean and maximum are errors |
+//! | nothing | the sum of no elements is 0, their product 1, `any` is 0 and `all` 1; their mean, variance and maximum are errors |
 //! | softmax | of an infinite input is NaN; the logarithm of a sum of exponentials is that infinity |
 //! | order of summation | fixed, in double precision and in blocks; the same bits for any number of threads |
 //!

@@ -42,9 +42,11 @@
 mod classes;
 mod embedding;
 mod pointwise;
+mod catalogue;
 
-use autograd::{Error, ErrorKind, Real, Shape, Tensor, Var};
+use autograd::{Error, ErrorKind, Real, Shape, Tensor, Var, op::Apply};
 
+pub use catalogue::catalogue;
 pub use classes::{CrossEntropy, Nll, cross_entropy, nll};
 pub use embedding::{CosineEmbedding, cosine_embedding};
 pub use pointwise::{
@@ -85,7 +87,7 @@ impl Reduction {
     #[track_caller]
     fn of<'g, T: Real>(self, loss: &'static str, terms: Var<'g, T>) -> Var<'g, T> {
         match (self, terms.shape()) {
-            (Reduction::Mean, _) => terms.mean(),
+            (Reduction::Mean, _) => Var::composed(loss, &[&terms], || terms.mean()),
             (Reduction::Sum, _) => terms.sum(),
             (Reduction::None, _) | (_, Err(_)) => terms,
             (Reduction::BatchMean, Ok(shape)) => match batch(&shape) {

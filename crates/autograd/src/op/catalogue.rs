@@ -45,12 +45,14 @@ pub struct Mistake {
     pub message: &'static str,
 }
 
-/// A [`Sample`] whose formula is written once.
+/// A [`Sample`] whose formula is written once: `sample!([[2, 3], ([3], (0.5, 2.0))], |x| x[0] / x[1])`, for catalogues of other crates too.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! sample {
     ([$($input:tt),+], |$x:ident| $formula:expr) => {
         $crate::op::Sample {
             text: stringify!($formula),
-            inputs: &[$($crate::op::sample!(@input $input)),+],
+            inputs: &[$($crate::sample!(@input $input)),+],
             run: |$x| $formula,
             run_f32: |$x| $formula,
         }
