@@ -145,7 +145,7 @@ macro_rules! table {
             fun LogSigmoid: log_sigmoid(x) = y, value: (-(-x).softplus()), d: [(-x).sigmoid()], kinks: [], on: [(-3.0, 3.0)];
             /// x/(1 + |x|), between −1 and 1.
             fun Softsign: softsign(x) = y, value: (x.abs().eq(f64::INFINITY).select(x.sign(), x / (1.0 + x.abs()))),
-                d: [(1.0 + x.abs()).recip().square()], kinks: [], on: [(-2.0, 2.0)];
+                d: [(1.0 + x.abs()).recip().square()], kinks: [x], on: [(-2.0, 2.0)];
             /// Error function 2/√π ∫₀ˣ e^(−t²) dt.
             fun Erf: erf(x) = y, value: native, d: [FRAC_2_SQRT_PI * (-(x * x)).exp()], kinks: [], on: [(-2.0, 2.0)];
             /// 1 − erf(x), exact where erf is close to 1.
