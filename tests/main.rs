@@ -11,5 +11,6 @@ mod operations;
 mod outside;
 mod programs;
 mod reductions;
+mod reference;
 mod sabotage;
 mod textbook;
