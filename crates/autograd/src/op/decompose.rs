@@ -223,7 +223,7 @@ methods! {
     /// A⁻¹ of a square matrix, or of each matrix of a batch `[.., n, n]`, by LU factors in double precision.
     ///
     /// To multiply by an inverse, [`Var::solve`](crate::Var::solve) is faster and more exact. A matrix with a NaN has an inverse of NaN.
-    /// The gradient is −YᵀGYᵀ (Giles 2008).
+    /// The gradient is −`YᵀGYᵀ` (Giles 2008).
     ///
     /// # Errors
     /// Matrices that are not square; a singular one, which is one with a pivot of exactly 0.

@@ -155,7 +155,9 @@ impl Lu {
             for j in i + 1..n {
                 subtract(row, self.factors[i * n + j], &done[(j - i - 1) * columns..(j - i) * columns]);
             }
-            row.iter_mut().for_each(|v| *v /= self.factors[i * n + i]);
+            for v in row.iter_mut() {
+                *v /= self.factors[i * n + i];
+            }
         }
     }
 }
