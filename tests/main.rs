@@ -9,6 +9,7 @@ mod engine;
 mod numerics;
 mod operations;
 mod outside;
-mod reductions;
 mod programs;
+mod reductions;
+mod sabotage;
 mod textbook;
