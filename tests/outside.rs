@@ -41,7 +41,7 @@ const NOT_COMPARED: &[(&str, &str)] = &[
     ("matmul_as", "matmul of transposed matrices, which makes up the gradients of matmul"),
     ("take", "the general form of slice, gather, diagonal and windows"),
     ("put", "the gradient of take; compared by the gradients of those"),
-    ("recurrence", "neither library has it for numbers and gradients at once; compared by the gradients of cumprod"),
+    ("recurrence", "in neither library by itself; the gradients of cumprod are made of it"),
     ("binary_cross_entropy", "in the file as bce"),
     ("binary_cross_entropy_with_logits", "in the file as bce_with_logits"),
     ("masked_attention", "in the file as scaled_dot_product_attention with four inputs"),
