@@ -328,7 +328,8 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn acosh<const FMA: bool>(self) -> Self {
-                $acosh(self)
+                // Below −1 the function of libm gives numbers where rounding lets it.
+                if self < 1.0 { $t::NAN } else { $acosh(self) }
             }
             #[inline(always)]
             fn atanh<const FMA: bool>(self) -> Self {
