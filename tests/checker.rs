@@ -97,3 +97,10 @@ fn a_wrong_gradient_is_found_in_a_function_that_hardly_depends_on_it() {
     let wrong = report.inputs()[1].elements().iter().filter(|e| report.inputs()[1].verdict(e) == check::Verdict::Wrong).count();
     assert!(wrong >= 15, "{report}");
 }
+
+#[test]
+fn a_slope_that_bends_is_a_kink_for_the_differences() {
+    // softsign has a slope everywhere, but at 0 that has two sides: a step across it would be off by the length of the step.
+    let report = check::gradients(|[x]| x.softsign(), [&tensor![1e-5, -2e-4, 1.0]]).unwrap();
+    assert!(report.passed() && report.deviation() < 1e-8, "{report}");
+}

@@ -165,6 +165,23 @@ fn ties_of_a_maximum_share_its_gradient() {
 }
 
 #[test]
+fn slopes_at_a_tie_have_slopes_of_their_own() {
+    let slopes = |f: for<'g> fn([Var<'g, f64>; 2]) -> Var<'g, f64>, a: f64, b: f64| {
+        let g = Graph::<f64>::new();
+        let [a, b] = [a, b].map(|v| g.variable(v));
+        let [da, db] = g.grad(f([a, b]), [a, b]);
+        let [daa, dab] = g.grad(da, [a, b]);
+        [da, db, daa, dab].map(|v| v.item().unwrap())
+    };
+    assert_eq!(slopes(|[a, b]| a.logaddexp(b), 1e4, 1e4), [0.5, 0.5, 0.25, -0.25]);
+    assert_eq!(slopes(|[a, b]| a.logaddexp(b), INF, INF), [0.5, 0.5, 0.0, 0.0]);
+    assert_eq!(slopes(|[a, b]| a.logaddexp(b), -INF, -INF), [0.5, 0.5, 0.0, 0.0]);
+    assert_eq!(slopes(|[a, b]| a.xlogy(b), 0.0, 2.0), [2.0_f64.ln(), 0.0, 0.0, 0.5]);
+    assert_eq!(slopes(|[a, b]| a.xlogy(b), 0.0, 0.0), [0.0; 4]);
+    assert_eq!(slopes(|[a, b]| a.xlogy(b), 0.0, -1.0), [0.0; 4]);
+}
+
+#[test]
 fn nan_goes_through_every_operation() {
     // What gives 0 or 1, or a whole number, by definition: comparison with NaN is false, and a mask, or the choice of the smallest, may leave the NaN out.
     let answers = ["gt", "ge", "lt", "le", "eq", "ne", "logical_not", "logical_and", "logical_or", "logical_xor", "masked_select", "topk"];

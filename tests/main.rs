@@ -12,4 +12,5 @@ mod outside;
 mod programs;
 mod reductions;
 mod reference;
+mod sabotage;
 mod textbook;

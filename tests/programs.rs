@@ -92,7 +92,7 @@ const OPERATIONS: &[(&str, Apply)] = &[
             })
         }),
     ),
-    ("slice", One(|x, p| on_axis(x, p, |x, axis, len| x.slice(axis, ..((p % (len as usize)).cast_signed() + 1))))),
+    ("slice", One(|x, p| on_axis(x, p, |x, axis, len| x.slice(axis, ..=(p % (len as usize)).cast_signed())))),
     ("slice_step", One(|x, p| on_axis(x, p, |x, axis, _| x.slice_step(axis, .., if p % 2 == 0 { 2 } else { -1 })))),
     (
         "index_select",

@@ -70,6 +70,13 @@ fn reference(text: &str, x: &[Nd]) -> Option<Nd> {
     if let Some((text, x)) = determinants::with_diagonal(text, x) {
         return reference(&text, &x);
     }
+    // Operands that may be 0.
+    let spaceless = text.replace(' ', "");
+    if let Some(k) = (0..x.len()).find(|k| spaceless != "x[0].relu()" && spaceless.contains(&format!("x[{k}].relu()"))) {
+        let mut x: Vec<Nd> = x.iter().map(|x| x.map(|x| x)).collect();
+        x[k] = x[k].map(|x| if x <= 0.0 { 0.0 } else { x });
+        return reference(&spaceless.replacen(&format!("x[{k}].relu()"), &format!("x[{k}]"), 1), &x);
+    }
     let Some(call) = Call::parse(text) else { return composed(text, &x[0]).or_else(|| determinants::both(text, x)) };
     if let Some(formula) = pointwise::formula(&call.name) {
         let shape = x.iter().fold(vec![], |shape, x| nd::common(&shape, &x.shape));

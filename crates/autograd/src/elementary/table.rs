@@ -125,7 +125,7 @@ macro_rules! table {
             /// √(a² + b²), without overflow. The slopes at the origin are 0.
             fun Hypot: hypot(a, b) = y, value: native, d: [y.eq(0.0).select(0.0, a / y), y.eq(0.0).select(0.0, b / y)],
                 kinks: [a.hypot(b)], on: [(0.3, 2.0), (-2.0, 2.0)];
-            /// ln(eᵃ + eᵇ), stable for any a and b.
+            /// ln(eᵃ + eᵇ), stable for any a and b. The slopes at equal infinities, whose difference is NaN, are ½.
             fun Logaddexp: logaddexp(a, b) = y,
                 value: (a.eq(b).select(a + LN_2, a.max(b) + (-(a - b).abs()).exp().ln_1p())),
                 d: [
@@ -145,7 +145,7 @@ macro_rules! table {
             fun LogSigmoid: log_sigmoid(x) = y, value: (-(-x).softplus()), d: [(-x).sigmoid()], kinks: [], on: [(-3.0, 3.0)];
             /// x/(1 + |x|), between −1 and 1.
             fun Softsign: softsign(x) = y, value: (x.abs().eq(f64::INFINITY).select(x.sign(), x / (1.0 + x.abs()))),
-                d: [(1.0 + x.abs()).recip().square()], kinks: [], on: [(-2.0, 2.0)];
+                d: [(1.0 + x.abs()).recip().square()], kinks: [x], on: [(-2.0, 2.0)];
             /// Error function 2/√π ∫₀ˣ e^(−t²) dt.
             fun Erf: erf(x) = y, value: native, d: [FRAC_2_SQRT_PI * (-(x * x)).exp()], kinks: [], on: [(-2.0, 2.0)];
             /// 1 − erf(x), exact where erf is close to 1.

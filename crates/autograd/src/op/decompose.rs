@@ -223,7 +223,7 @@ methods! {
     /// A⁻¹ of a square matrix, or of each matrix of a batch `[.., n, n]`, by LU factors in double precision.
     ///
     /// To multiply by an inverse, [`Var::solve`](crate::Var::solve) is faster and more exact. A matrix with a NaN has an inverse of NaN.
-    /// The gradient is −YᵀGYᵀ (Giles 2008).
+    /// The gradient is −Yᵀ G Yᵀ (Giles 2008).
     ///
     /// # Errors
     /// Matrices that are not square; a singular one, which is one with a pivot of exactly 0.
@@ -320,7 +320,7 @@ methods! {
         [[]] => |x| x[0].cholesky(), "at least 2 axes is needed";
         [([2, 2], (-2.0, -1.0))] => |x| x[0].cholesky(), "the matrix is not positive definite: pivot 0 is -1.";
         [([2, 2, 2], (-2.0, -1.0))] => |x| x[0].cholesky(), "matrix [0] of the batch is not positive definite";
-        [([2, 2], (1.0, 1.0)), ([2], (-0.5, -0.5))] => |x| (x[0] + x[1].diag(0)).cholesky(), "pivot 1 is -1.5";
+        [([2, 2], (1.0, 1.0)), ([2], (-0.5, -0.5))] => |x| (x[0] + x[1].diag(0)).cholesky(), "pivot 1 is -1.";
     };
 
     /// The determinant of a square matrix, or of each matrix of a batch `[.., n, n]`; the last two axes are removed. That of a matrix without
@@ -369,6 +369,7 @@ methods! {
     /// let g = Graph::<f64>::new();
     /// let a = g.variable(tensor![[1e200, 0.0], [0.0, 1e200]]);
     /// assert_eq!(a.logdet().item()?, 2.0 * 1e200f64.ln());
+    /// assert_eq!((a - a).logdet().item()?, f64::NEG_INFINITY);
     /// # Ok::<(), autograd::Error>(())
     /// ```
     fn logdet(a) = log_det(false), samples: {

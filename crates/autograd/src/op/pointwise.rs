@@ -244,6 +244,9 @@ macro_rules! operations {
         sample!([([], $on), ([2, 2], $with)], |x| x[0].$name(x[1] $(, $p)*)),
         sample!([([2, 1, 2, 2], $on), ([3, 1, 2], $with)], |x| x[0].$name(x[1] $(, $p)*)),
         sample!([([2, 0], $on), ([1], $with)], |x| x[0].$name(x[1] $(, $p)*)),
+        // Of a mask, numbers drawn at random are never 0.
+        sample!([([3], $on), ([3], $with)], |x| x[0].$name(x[1].relu() $(, $p)*)),
+        sample!([([2, 1], $on), ([1, 3], $with)], |x| x[0].$name(x[1].relu() $(, $p)*)),
     ] };
     (@samples $name:ident ($a:ident, $b:ident, $c:ident) ($($p:expr),*) $on:expr, $with:expr, $and:expr) => { &[
         sample!([([], $on), ([], $with), ([], $and)], |x| x[0].$name(x[1], x[2] $(, $p)*)),
@@ -251,6 +254,9 @@ macro_rules! operations {
         sample!([([2, 1], $on), ([3], $with), ([], $and)], |x| x[0].$name(x[1], x[2] $(, $p)*)),
         sample!([([2, 1, 2, 2], $on), ([2], $with), ([1], $and)], |x| x[0].$name(x[1], x[2] $(, $p)*)),
         sample!([([2, 0], $on), ([1], $with), ([2, 1], $and)], |x| x[0].$name(x[1], x[2] $(, $p)*)),
+        // Of a condition, numbers drawn at random are never 0.
+        sample!([([3], $on), ([3], $with), ([3], $and)], |x| x[0].relu().$name(x[1].relu(), x[2] $(, $p)*)),
+        sample!([([2, 1], $on), ([3], $with), ([], $and)], |x| x[0].relu().$name(x[1].relu(), x[2] $(, $p)*)),
     ] };
     (@errors $name:ident ($a:ident) ($($p:expr),*)) => { &[] };
     (@errors $name:ident ($a:ident, $b:ident) ($($p:expr),*)) => { &[

@@ -155,7 +155,9 @@ impl Lu {
             for j in i + 1..n {
                 subtract(row, self.factors[i * n + j], &done[(j - i - 1) * columns..(j - i) * columns]);
             }
-            row.iter_mut().for_each(|v| *v /= self.factors[i * n + i]);
+            for v in row {
+                *v /= self.factors[i * n + i];
+            }
         }
     }
 }
@@ -163,6 +165,9 @@ impl Lu {
 /// The inverse of each matrix. A singular one is an error, or NaN if not `is_strict`.
 pub(crate) fn inverse<T: Real>(a: &Tensor<T>, is_strict: bool) -> Result<Tensor<T>, Error> {
     let squares = Squares::new(a.shape())?;
+    if a.is_empty() {
+        return Ok(a.clone());
+    }
     let n = squares.n;
     let (mut lu, mut x, mut inverses) = (Lu::new(n)?, allocate::<f64>(n * n)?, allocate(a.len())?);
     for (index, matrix) in squares.matrices(a.as_slice()).enumerate() {
@@ -202,6 +207,9 @@ pub(crate) fn solve<T: Real>(a: &Tensor<T>, b: &Tensor<T>, is_transposed: bool, 
     let squares = Squares::new(a.shape())?;
     let n = squares.n;
     let (batch, shape, columns) = solution(&squares, b.shape())?;
+    if shape.is_empty() {
+        return Ok(Tensor::of(shape, Vec::new()));
+    }
     let common = squares.batch.broadcast(&batch)?;
     // Each matrix is factored once, however often it is stretched.
     let mut factored = Vec::with_capacity(squares.batch.len());
@@ -215,9 +223,6 @@ pub(crate) fn solve<T: Real>(a: &Tensor<T>, b: &Tensor<T>, is_transposed: bool, 
     }
     let (mut solutions, mut x) = (allocate(shape.len())?, allocate::<f64>(n * columns)?);
     let size = n * columns;
-    if shape.is_empty() {
-        return Ok(Tensor::of(shape, solutions));
-    }
     let walks = [&squares.batch, &batch].map(|own| Walk::stretch(own, &common));
     for (index, to) in solutions.chunks_exact_mut(size).enumerate() {
         let mut places = [0; 2];
@@ -244,6 +249,9 @@ pub(crate) fn solve<T: Real>(a: &Tensor<T>, b: &Tensor<T>, is_transposed: bool, 
 /// The lower factor L of the symmetric part ½(A + Aᵀ) = L Lᵀ of each matrix.
 pub(crate) fn cholesky<T: Real>(a: &Tensor<T>) -> Result<Tensor<T>, Error> {
     let squares = Squares::new(a.shape())?;
+    if a.is_empty() {
+        return Ok(a.clone());
+    }
     let n = squares.n;
     let (mut lower, mut factors) = (allocate::<f64>(n * n)?, allocate(a.len())?);
     for (index, matrix) in squares.matrices(a.as_slice()).enumerate() {
@@ -279,6 +287,9 @@ pub(crate) struct Determinant {
 /// What is wanted of the determinant of each matrix.
 pub(crate) fn determinants<T: Real>(a: &Tensor<T>, wanted: impl Fn(Determinant) -> f64) -> Result<Tensor<T>, Error> {
     let squares = Squares::new(a.shape())?;
+    if squares.batch.is_empty() {
+        return Ok(Tensor::of(squares.batch, Vec::new()));
+    }
     let (mut lu, mut values) = (Lu::new(squares.n)?, allocate(squares.batch.len())?);
     for (matrix, to) in squares.matrices(a.as_slice()).zip(&mut values) {
         lu.factor(matrix, false);
@@ -410,6 +421,9 @@ impl Ldn {
 /// The cofactors of each matrix: the gradient of its determinant.
 pub(crate) fn cofactor<T: Real>(a: &Tensor<T>) -> Result<Tensor<T>, Error> {
     let squares = Squares::new(a.shape())?;
+    if a.is_empty() {
+        return Ok(a.clone());
+    }
     let n = squares.n;
     let (mut ldn, mut x, mut cofactors) = (Ldn::new(n)?, allocate::<f64>(n * n)?, allocate(a.len())?);
     for (index, matrix) in squares.matrices(a.as_slice()).enumerate() {
@@ -434,6 +448,9 @@ pub(crate) fn cofactor_slope<T: Real>(a: &Tensor<T>, e: &Tensor<T>) -> Result<Te
     let squares = Squares::new(a.shape())?;
     if a.shape() != e.shape() {
         return Err(ErrorKind::Mismatch { expected: *a.shape(), found: *e.shape(), except: None }.into());
+    }
+    if a.is_empty() {
+        return Ok(a.clone());
     }
     let n = squares.n;
     let (mut ldn, mut slopes) = (Ldn::new(n)?, allocate(a.len())?);
