@@ -89,7 +89,8 @@ fn page() -> String {
             if let Some(rule) = rule(entry) {
                 let _ = write!(page, "\n{rule}\n");
             } else if !entry.doc.iter().any(|line| line.contains("```")) {
-                let samples: Vec<_> = entry.samples.iter().map(|sample| format!("`{}`", sample.text)).collect();
+                let samples: Vec<_> =
+                    entry.samples.iter().take(6).map(|sample| format!("`{}`", sample.text.replace("x [", "x["))).collect();
                 let _ = write!(page, "\nFor example: {}.\n", samples.join(", "));
             }
         }

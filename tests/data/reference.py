@@ -34,10 +34,10 @@ condition is not 0. `avg_pool` counts padding (torch's count_include_pad=True). 
 mean divides by the number of elements. `cross_entropy` with class weights and mean divides by the sum of the weights of the labels (not
 ignored), with soft targets by the number of rows. `poisson_nll` with full adds Stirling's terms where the target is greater than 1.
 
-Excepted: points where a library differs from the conventions of the specification, or where the two differ. No case of the file lies there
-(unless the library named is right, as said). Verified by --conventions with the versions above.
+Excepted: points where PyTorch or JAX differs from the conventions of this library, or where the two differ. No case of the file lies there
+(unless the one named is right, as said). Verified by --conventions with the versions above.
 
-  point                                 specification             torch                        jax
+  point                                 this library              torch                        jax
   abs at 0 (and norm p=1 at 0)          slope 0                   0; in the file               1
   leaky_relu(s) at 0                    slope s                   s; in the file               1
   elu(a) at 0                           slope a                   a                            a
@@ -365,7 +365,7 @@ def line(r):
 
 
 def dims(axes, rank):
-    """Axes of the specification as a tuple of non-negative integers."""
+    """Axes of a method as a tuple of non-negative integers."""
     return tuple(range(rank)) if axes == "all" else tuple(a % rank for a in axes)
 
 

@@ -192,7 +192,7 @@ macro_rules! table {
             /// The smaller of a and b, NaN if one is. At a tie each has slope ½.
             fun Min: min(a, b) = y, value: native, d: [a.lt(b) + 0.5 * a.eq(b), b.lt(a) + 0.5 * b.eq(a)], kinks: [a - b],
                 on: [(-2.0, 2.0), (-2.0, 2.0)];
-            /// a + w·(b − a), exact at w = 0 and at w = 1.
+            /// a + w·(b − a), exact at w = 0 and at w = 1 for finite a and b.
             fun Lerp: lerp(a, b, w) = y, value: (w.lt(0.5).select(a + w * (b - a), b - (b - a) * (1.0 - w))),
                 d: [1.0 - w, w, b - a], kinks: [], on: [(-2.0, 2.0), (-2.0, 2.0), (-0.5, 1.5)];
             /// 1 where a > b, else 0. The slope is 0 everywhere, as for the other comparisons.

@@ -49,7 +49,8 @@ methods! {
     /// softmax(q·kᵀ/√E)·v: for each query the mean of the values, weighted by how well their keys fit it (Vaswani et al. 2017).
     ///
     /// Queries are `[.., L, E]`, keys `[.., S, E]`, values `[.., S, V]`, the result `[.., L, V]`; leading axes, such as batch and heads,
-    /// broadcast. If causal, the i-th query sees the keys 0 ..= i alone.
+    /// broadcast. If causal, the i-th query sees the keys 0 ..= i alone: −∞ is added to the other scores. (A NaN or an infinity in a key that
+    /// is not seen spoils the result all the same.)
     ///
     /// # Errors
     /// Less than two axes, lengths that differ, no keys.
