@@ -9,13 +9,16 @@ use crate::{
     op::{self, Handle, Place, Sink, Value},
     real::Real,
     shape::Shape,
-    tensor::{Tensor, kernel::matmul::Product},
+    tensor::{
+        Tensor,
+        kernel::{Buffer, matmul::Product},
+    },
     var::Var,
 };
 
 /// What has come together of one node's gradient.
 #[derive(Clone)]
-pub(crate) enum Slot<T> {
+pub(crate) enum Slot<T: Real> {
     /// Nothing leads from the root to here.
     Empty,
     /// What leads here has slope 0 by its rule.
@@ -106,7 +109,7 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
                     elements.iter_mut().zip(sum.as_slice()).for_each(|(d, sum)| *d += *sum);
                     *sum = d;
                 } else {
-                    let both = sum.as_slice().iter().zip(d.as_slice()).map(|(a, b)| *a + *b).collect();
+                    let both = sum.as_slice().iter().zip(d.as_slice()).map(|(a, b)| *a + *b).collect::<Buffer<T>>();
                     *sum = Tensor::of(*value.shape(), both);
                 }
             }

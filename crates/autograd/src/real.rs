@@ -6,13 +6,18 @@ use std::{
     ops::{Add, AddAssign, Div, Mul, Neg, Sub},
 };
 
-use crate::{elementary::Numeric, op::Engine, tensor::Gemm};
+use crate::{
+    elementary::Numeric,
+    op::Engine,
+    tensor::{Gemm, pool::Pooled},
+};
 
 /// An element type: `f32` or `f64`. The trait is sealed; mixing the two in one formula does not compile.
 #[allow(private_bounds)]
 pub trait Real:
     Numeric
     + Gemm
+    + Pooled
     + Engine
     + Debug
     + Display

@@ -2,14 +2,14 @@
 
 mod create;
 mod display;
+pub(crate) mod pool;
 pub(crate) mod kernel;
 
-use std::{
-    ops::{Add, Div, Index, Mul, Neg, Sub},
-    sync::Arc,
-};
+use std::ops::{Add, Div, Index, Mul, Neg, Sub};
 
 pub(crate) use kernel::matmul::Gemm;
+pub use pool::release_memory;
+use pool::{Buffer, Shared};
 
 use crate::{
     error::{Error, ErrorKind},
@@ -32,40 +32,49 @@ use crate::{
 /// # Ok::<(), autograd::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Tensor<T>(Repr<T>);
+pub struct Tensor<T: Real>(Repr<T>);
 
 #[derive(Clone)]
-enum Repr<T> {
+enum Repr<T: Real> {
     /// A tensor of one element, of any rank; every tensor of one element is kept so.
     One {
         rank: u8,
         value: T,
     },
-    Many(Arc<Array<T>>),
+    Many(Shared<T>),
 }
 
-struct Array<T> {
+/// What a tensor of many elements shares with its clones.
+struct Array<T: Real> {
     shape: Shape,
     data: Data<T>,
 }
 
-enum Data<T> {
-    Own(Vec<T>),
+enum Data<T: Real> {
+    Own(Buffer<T>),
     /// The elements of another array, which owns them.
-    Of(Arc<Array<T>>),
+    Of(Shared<T>),
 }
 
-impl<T> Array<T> {
+impl<T: Real> Array<T> {
     fn as_slice(&self) -> &[T] {
         match &self.data {
             Data::Own(elements) => elements,
-            Data::Of(owner) => match &owner.data {
-                Data::Own(elements) => elements,
-                Data::Of(_) => &[], // never built: `with_shape` always points to the owner
+            Data::Of(owner) => match owner.get().map(|owner| &owner.data) {
+                Some(Data::Own(elements)) => elements,
+                _ => &[], // never built: `with_shape` always points to the owner
             },
         }
     }
+
+    /// What it holds; nothing is left.
+    fn take(&mut self) -> Data<T> {
+        std::mem::replace(&mut self.data, Data::Own(Buffer::from(Vec::new())))
+    }
 }
+
+/// The shape of a tensor that is being dropped, which nobody can see.
+static EMPTY: Shape = Shape::EMPTY;
 
 impl<T: Real> Tensor<T> {
     /// A tensor of one element, of rank `rank`.
@@ -76,11 +85,12 @@ impl<T: Real> Tensor<T> {
     }
 
     /// A tensor of the elements of a kernel's output; there are as many as the shape has.
-    pub(crate) fn of(shape: Shape, elements: Vec<T>) -> Self {
+    pub(crate) fn of(shape: Shape, elements: impl Into<Buffer<T>>) -> Self {
+        let elements = elements.into();
         debug_assert_eq!(shape.len(), elements.len());
         match elements[..] {
             [value] => Tensor::one(shape.rank(), value),
-            _ => Tensor(Repr::Many(Arc::new(Array { shape, data: Data::Own(elements) }))),
+            _ => Tensor(Repr::Many(Shared::new(Array { shape, data: Data::Own(elements) }))),
         }
     }
 
@@ -99,7 +109,7 @@ impl<T: Real> Tensor<T> {
     pub fn shape(&self) -> &Shape {
         match &self.0 {
             Repr::One { rank, .. } => Shape::ones(*rank),
-            Repr::Many(array) => &array.shape,
+            Repr::Many(array) => array.get().map_or(&EMPTY, |array| &array.shape),
         }
     }
 
@@ -108,7 +118,7 @@ impl<T: Real> Tensor<T> {
     pub(crate) fn is_shaped_like(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Repr::One { rank: a, .. }, Repr::One { rank: b, .. }) => a == b,
-            (Repr::Many(a), Repr::Many(b)) => Arc::ptr_eq(a, b) || a.shape == b.shape,
+            (Repr::Many(_), Repr::Many(_)) => self.shape() == other.shape(),
             _ => false,
         }
     }
@@ -139,7 +149,7 @@ impl<T: Real> Tensor<T> {
     pub fn as_slice(&self) -> &[T] {
         match &self.0 {
             Repr::One { value, .. } => std::slice::from_ref(value),
-            Repr::Many(array) => array.as_slice(),
+            Repr::Many(array) => array.get().map_or(&[], Array::as_slice),
         }
     }
 
@@ -179,7 +189,7 @@ impl<T: Real> Tensor<T> {
     /// ```
     #[must_use]
     pub fn cast<U: Real>(&self) -> Tensor<U> {
-        Tensor::of(*self.shape(), self.as_slice().iter().map(|v| U::of(v.to_f64())).collect())
+        Tensor::of(*self.shape(), self.as_slice().iter().map(|v| U::of(v.to_f64())).collect::<Buffer<U>>())
     }
 
     /// The same elements read with another shape of the same element count; nothing is copied.
@@ -187,13 +197,13 @@ impl<T: Real> Tensor<T> {
         debug_assert_eq!(shape.len(), self.len());
         match &self.0 {
             Repr::One { value, .. } => Tensor::one(shape.rank(), *value),
-            Repr::Many(array) if array.shape == shape => self.clone(),
+            Repr::Many(_) if *self.shape() == shape => self.clone(),
             Repr::Many(array) => {
-                let owner = match &array.data {
-                    Data::Own(_) => array,
-                    Data::Of(owner) => owner,
+                let owner = match array.get().map(|array| &array.data) {
+                    Some(Data::Of(owner)) => owner,
+                    _ => array,
                 };
-                Tensor(Repr::Many(Arc::new(Array { shape, data: Data::Of(owner.clone()) })))
+                Tensor(Repr::Many(Shared::new(Array { shape, data: Data::Of(owner.clone()) })))
             }
         }
     }
@@ -202,9 +212,9 @@ impl<T: Real> Tensor<T> {
     pub(crate) fn unique_mut(&mut self) -> Option<&mut [T]> {
         match &mut self.0 {
             Repr::One { value, .. } => Some(std::slice::from_mut(value)),
-            Repr::Many(array) => match &mut Arc::get_mut(array)?.data {
+            Repr::Many(array) => match &mut array.get_mut()?.data {
                 Data::Own(elements) => Some(elements),
-                Data::Of(owner) => match &mut Arc::get_mut(owner)?.data {
+                Data::Of(owner) => match &mut owner.get_mut()?.data {
                     Data::Own(elements) => Some(elements),
                     Data::Of(_) => None,
                 },
@@ -215,7 +225,7 @@ impl<T: Real> Tensor<T> {
     /// Whether both are the very same array, or the same bits if inline.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Repr::Many(a), Repr::Many(b)) => Arc::ptr_eq(a, b),
+            (Repr::Many(a), Repr::Many(b)) => a.is_same(b),
             (Repr::One { rank: r, value: a }, Repr::One { rank: s, value: b }) => r == s && a.to_f64().to_bits() == b.to_f64().to_bits(),
             _ => false,
         }

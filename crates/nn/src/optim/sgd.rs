@@ -49,7 +49,7 @@ pub struct Sgd<T: Real> {
 }
 
 /// What a step will change in one parameter.
-struct Update<T> {
+struct Update<T: Real> {
     value: Tensor<T>,
     velocity: Option<Tensor<T>>,
 }

@@ -1,6 +1,6 @@
 //! Small square matrices taken apart: LU and Cholesky factors, determinants and cofactors, all in double precision.
 
-use super::{allocate, walk::Walk};
+use super::{Buffer, allocate, walk::Walk};
 use crate::{
     error::{Error, ErrorKind},
     real::Real,
@@ -81,7 +81,7 @@ fn subtract(to: &mut [f64], factor: f64, from: &[f64]) {
 #[derive(Debug, Clone)]
 struct Lu {
     n: usize,
-    factors: Vec<f64>,
+    factors: Buffer<f64>,
     /// Row `i` of P A is row `order[i]` of A.
     order: Vec<usize>,
     /// The determinant of P.
@@ -314,7 +314,7 @@ pub(crate) fn determinants<T: Real>(a: &Tensor<T>, wanted: impl Fn(Determinant) 
 struct Ldn {
     n: usize,
     /// L below the diagonal, N above it.
-    factors: Vec<f64>,
+    factors: Buffer<f64>,
     d: Vec<f64>,
     rows: Vec<usize>,
     columns: Vec<usize>,

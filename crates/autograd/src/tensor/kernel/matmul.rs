@@ -1,10 +1,12 @@
 //! Matrix products: shapes and batches here, the inner kernel from a library, behind one function.
 
-use super::{allocate, walk::Walk};
+use smallvec::SmallVec;
+
+use super::{overwritten, walk::Walk};
 use crate::{
     error::{Error, ErrorKind},
     real::Real,
-    shape::Shape,
+    shape::{MAX_RANK, Shape},
     tensor::Tensor,
 };
 
@@ -66,7 +68,7 @@ impl Product {
             return Err(ErrorKind::Inner { left: k, right: other_k }.into());
         }
         let batch = left.batch.broadcast(&right.batch)?;
-        let mut dims = batch.to_vec();
+        let mut dims: SmallVec<[usize; MAX_RANK]> = batch.iter().copied().collect();
         if a.rank() > 1 {
             dims.push(m);
         }
@@ -126,7 +128,7 @@ impl Product {
 
 /// a·b.
 pub(crate) fn matmul<T: Real>(product: &Product, a: &Tensor<T>, b: &Tensor<T>) -> Result<Tensor<T>, Error> {
-    let mut c = allocate(product.shape.len())?;
+    let mut c = overwritten(product.shape.len())?;
     product.run(a.as_slice(), b.as_slice(), &mut c, false);
     Ok(Tensor::of(product.shape, c))
 }

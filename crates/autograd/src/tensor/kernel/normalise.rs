@@ -1,7 +1,7 @@
 //! Standardising over some axes: to mean 0 and variance 1, with statistics in double precision.
 
 use super::{
-    allocate,
+    Buffer, allocate,
     dispatch::{Kernel, dispatch},
     walk::Walk,
 };
@@ -155,7 +155,7 @@ pub(crate) fn factors<T: Real>(x: &Tensor<T>, kept: &Shape, is_centred: bool, ep
         return Tensor::filled(T::ZERO, *kept);
     }
     let factors = dispatch(Factors { x: x.as_slice(), groups: Groups::new(x.shape(), kept), is_centred, eps });
-    Ok(Tensor::of(*kept, factors.into_iter().map(T::of).collect()))
+    Ok(Tensor::of(*kept, factors.into_iter().map(T::of).collect::<Buffer<T>>()))
 }
 
 struct Pulled<'a, T> {

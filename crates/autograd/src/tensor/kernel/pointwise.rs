@@ -3,8 +3,9 @@
 use std::array::from_fn;
 
 use super::{
-    allocate,
+    Buffer,
     dispatch::{Kernel, dispatch},
+    overwritten,
     reduce::Sums,
     walk::Walk,
 };
@@ -20,29 +21,30 @@ use crate::{
 const BLOCK: usize = 256;
 
 /// An operand, block by block, in the order of the result.
-enum Source<'a, T> {
+enum Source<'a, T: Real> {
     Straight(&'a [T]),
     /// One number, repeated.
-    Constant(Vec<T>),
+    Constant(Buffer<T>),
     Stretched {
         elements: &'a [T],
         walk: Walk,
-        block: Vec<T>,
+        block: Buffer<T>,
     },
 }
 
 impl<'a, T: Real> Source<'a, T> {
-    fn new(x: &'a Tensor<T>, to: &Shape) -> Source<'a, T> {
+    fn new(x: &'a Tensor<T>, to: &Shape) -> Result<Source<'a, T>, Error> {
         if x.shape().len() == to.len() {
-            return Source::Straight(x.as_slice());
+            return Ok(Source::Straight(x.as_slice()));
         }
         let walk = Walk::stretch(x.shape(), to);
-        let n = BLOCK.min(to.len());
-        if walk.is_constant() {
-            Source::Constant(vec![x.as_slice().first().copied().unwrap_or_default(); n])
+        let mut block = overwritten(BLOCK.min(to.len()))?;
+        Ok(if walk.is_constant() {
+            block.fill(x.as_slice().first().copied().unwrap_or_default());
+            Source::Constant(block)
         } else {
-            Source::Stretched { elements: x.as_slice(), walk, block: vec![T::ZERO; n] }
-        }
+            Source::Stretched { elements: x.as_slice(), walk, block }
+        })
     }
 
     #[inline(always)]
@@ -56,6 +58,15 @@ impl<'a, T: Real> Source<'a, T> {
             }
         }
     }
+}
+
+/// All operands, stretched to a shape.
+fn sources<'a, T: Real, const N: usize>(x: [&'a Tensor<T>; N], to: &Shape) -> Result<[Source<'a, T>; N], Error> {
+    let mut sources = [const { Source::Straight(&[]) }; N];
+    for (source, x) in sources.iter_mut().zip(x) {
+        *source = Source::new(x, to)?;
+    }
+    Ok(sources)
 }
 
 /// The shape all operands stretch to.
@@ -87,7 +98,7 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for One<'_, T, F, N> {
     }
 }
 
-struct Map<'a, T, F, const N: usize> {
+struct Map<'a, T: Real, F, const N: usize> {
     function: &'a F,
     x: [Source<'a, T>; N],
     y: &'a mut [T],
@@ -118,8 +129,8 @@ pub(crate) fn map<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Te
 
 fn map_arrays<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
     let shape = common_shape(x.into_iter())?;
-    let mut y = allocate(shape.len())?;
-    dispatch(Map { function, x: x.map(|x| Source::new(x, &shape)), y: &mut y });
+    let mut y = overwritten(shape.len())?;
+    dispatch(Map { function, x: sources(x, &shape)?, y: &mut y });
     Ok(Tensor::of(shape, y))
 }
 
@@ -163,13 +174,13 @@ fn gradient<T: Real, F: Function<N>, const N: usize, const FMA: bool>(function: 
 }
 
 /// Where the gradient of one operand goes.
-enum Target<T> {
+enum Target<T: Real> {
     Nowhere,
-    Straight(Vec<T>, Shape),
+    Straight(Buffer<T>, Shape),
     Summed(Sums),
 }
 
-struct Gradients<'a, T, F, const N: usize> {
+struct Gradients<'a, T: Real, F, const N: usize> {
     function: &'a F,
     x: [Source<'a, T>; N],
     y: Source<'a, T>,
@@ -235,13 +246,13 @@ fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
     let mut targets = [const { Target::Nowhere }; N];
     for k in (0..N).filter(|&k| needs[k]) {
         targets[k] = if x[k].shape().len() == shape.len() {
-            Target::Straight(allocate(shape.len())?, *x[k].shape())
+            Target::Straight(overwritten(shape.len())?, *x[k].shape())
         } else {
             Target::Summed(Sums::new(&shape, x[k].shape())?)
         };
     }
-    let x = x.map(|x| Source::new(x, &shape));
-    let kernel = Gradients { function, x, y: Source::new(y, &shape), g: Source::new(g, &shape), len: shape.len(), targets };
+    let x = sources(x, &shape)?;
+    let kernel = Gradients { function, x, y: Source::new(y, &shape)?, g: Source::new(g, &shape)?, len: shape.len(), targets };
     Ok(dispatch(kernel).map(|target| match target {
         Target::Nowhere => None,
         Target::Straight(elements, shape) => Some(Tensor::of(shape, elements)),

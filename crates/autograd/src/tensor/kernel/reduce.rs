@@ -1,7 +1,7 @@
 //! Reductions: sums in double precision and in a fixed order, products, extremes and their positions.
 
 use super::{
-    allocate,
+    Buffer, allocate,
     dispatch::{Kernel, dispatch},
     walk::Walk,
 };
@@ -40,9 +40,9 @@ pub(crate) fn sum_run<T: Real>(run: &[T]) -> f64 {
 
 /// Partial sums of a tensor that is summed over some of its axes.
 pub(crate) struct Sums {
-    totals: Vec<f64>,
+    totals: Buffer<f64>,
     /// The sums of the latest runs, so that a total is a sum of sums and not of single elements.
-    partial: Vec<f64>,
+    partial: Buffer<f64>,
     pending: usize,
     walk: Walk,
     shape: Shape,
@@ -78,7 +78,7 @@ impl Sums {
     /// The sums, each divided by `by`, as a tensor.
     pub(crate) fn finish<T: Real>(mut self, by: f64) -> Tensor<T> {
         self.settle();
-        Tensor::of(self.shape, self.totals.into_iter().map(|sum| T::of(sum / by)).collect())
+        Tensor::of(self.shape, self.totals.iter().map(|sum| T::of(sum / by)).collect::<Buffer<T>>())
     }
 
     /// Adds the partial sums to the totals.
@@ -171,20 +171,20 @@ pub(crate) fn means_of<T: Real>(x: &Tensor<T>, kept: &Shape) -> Result<Tensor<f6
     let first = Walk::new(kept, &strides[..kept.rank()], 0).gather(x.as_slice(), *kept)?.cast::<f64>();
     let rest = sum_of(x, &first, kept, |x, first| x - first)?;
     let by = x.len() as f64 / kept.len() as f64;
-    Ok(Tensor::of(*kept, first.as_slice().iter().zip(rest.as_slice()).map(|(first, rest)| first + rest / by).collect()))
+    Ok(Tensor::of(*kept, first.as_slice().iter().zip(rest.as_slice()).map(|(first, rest)| first + rest / by).collect::<Buffer<f64>>()))
 }
 
-struct Without<'a, T> {
+struct Without<'a, T: Real> {
     elements: &'a [T],
     means: &'a [f64],
     walk: Walk,
-    y: Vec<T>,
+    y: Buffer<T>,
 }
 
 impl<T: Real> Kernel for Without<'_, T> {
-    type Output = Vec<T>;
+    type Output = Buffer<T>;
     #[inline(always)]
-    fn run<const FMA: bool>(mut self) -> Vec<T> {
+    fn run<const FMA: bool>(mut self) -> Buffer<T> {
         let mut means = [0.0; PREPARED];
         for (i, (y, x)) in self.y.chunks_mut(PREPARED).zip(self.elements.chunks(PREPARED)).enumerate() {
             let means = &mut means[..x.len()];
@@ -266,13 +266,13 @@ folds! {
 struct FoldTo<'a, T, F: Fold<T>> {
     elements: &'a [T],
     walk: Walk,
-    totals: Vec<F::Total>,
+    totals: Buffer<F::Total>,
 }
 
 impl<T: Real, F: Fold<T>> Kernel for FoldTo<'_, T, F> {
-    type Output = Vec<F::Total>;
+    type Output = Buffer<F::Total>;
     #[inline(always)]
-    fn run<const FMA: bool>(self) -> Vec<F::Total> {
+    fn run<const FMA: bool>(self) -> Buffer<F::Total> {
         let FoldTo { elements, walk, mut totals } = self;
         walk.runs(0, elements.len(), |done, n, at, stride| {
             let run = &elements[done..done + n];

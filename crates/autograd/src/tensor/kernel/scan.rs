@@ -1,16 +1,17 @@
 //! Scans: each element of a result follows from the one before it along an axis. States are kept in double precision.
 
 use super::{
-    allocate,
+    Buffer,
     dispatch::{Kernel, dispatch},
+    overwritten,
 };
 use crate::{elementary::Numeric, error::Error, real::Real, shape::Shape, tensor::Tensor};
 
 /// A scan over two arrays of one shape, along the axis in the middle of `around`.
-struct Scan<'a, T, S, First, Next> {
+struct Scan<'a, T: Real, S, First, Next> {
     a: &'a [T],
     b: &'a [T],
-    y: Vec<T>,
+    y: Buffer<T>,
     /// One state for each element after the axis.
     states: Vec<S>,
     around: (usize, usize, usize),
@@ -26,9 +27,9 @@ where
     First: Fn(T, T) -> (S, T),
     Next: Fn(S, T, T) -> (S, T),
 {
-    type Output = Vec<T>;
+    type Output = Buffer<T>;
     #[inline(always)]
-    fn run<const FMA: bool>(self) -> Vec<T> {
+    fn run<const FMA: bool>(self) -> Buffer<T> {
         let Scan { a, b, mut y, mut states, around: (_, n, inner), reverse, first, next } = self;
         if y.is_empty() {
             return y;
@@ -74,7 +75,7 @@ fn scan<T: Real, S: Copy + Default>(
     let around = shape.around(axis);
     // A result without elements takes no states, however long its other axes.
     let states = vec![S::default(); if shape.is_empty() { 0 } else { around.2 }];
-    let kernel = Scan { a: a.as_slice(), b: b.as_slice(), y: allocate(shape.len())?, states, around, reverse, first, next };
+    let kernel = Scan { a: a.as_slice(), b: b.as_slice(), y: overwritten(shape.len())?, states, around, reverse, first, next };
     Ok(Tensor::of(*shape, dispatch(kernel)))
 }
 

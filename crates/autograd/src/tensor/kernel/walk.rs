@@ -4,7 +4,7 @@ use crate::{
     error::Error,
     real::Real,
     shape::{MAX_RANK, Shape},
-    tensor::{Tensor, kernel::allocate},
+    tensor::{Tensor, kernel::overwritten},
 };
 
 /// For each element of a shape in row-major order, the place of an element in an array.
@@ -101,7 +101,7 @@ impl Walk {
 
     /// All elements of the walk, as a tensor of `shape`, which has as many.
     pub(crate) fn gather<T: Real>(&self, from: &[T], shape: Shape) -> Result<Tensor<T>, Error> {
-        let mut elements = allocate(shape.len())?;
+        let mut elements = overwritten(shape.len())?;
         if !elements.is_empty() {
             self.read(from, 0, &mut elements);
         }

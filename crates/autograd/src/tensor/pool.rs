@@ -1,0 +1,303 @@
+//! Memory that is used again: what the last owner of a tensor leaves goes to the next one of its size, on the same thread.
+//!
+//! A fresh large buffer costs more than most loops over it, since the system hands it out page by page and clears each one; and a small
+//! one costs as much as an operation on it. The memory kept is bounded, and [`release_memory`] gives it back.
+
+use std::{
+    cell::RefCell,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+use super::Array;
+use crate::{
+    error::{Error, ErrorKind},
+    real::Real,
+};
+
+/// No thread keeps more bytes than this, for each element type.
+const LIMIT: usize = 128 << 20;
+/// Buffers up to this many elements are rounded up to a power of two, so that they fit each other more often.
+const SMALL: usize = 1 << 12;
+/// Above this many elements the system is asked first whether it has so much memory.
+const LARGE: usize = 1 << 24;
+/// Of larger buffers, this many are looked at for one that fits.
+const LOOK: usize = 8;
+/// No thread keeps more headers of tensors than this.
+const HEADERS: usize = 1 << 12;
+
+/// Elements on their way into a tensor, or a kernel's scratch. Dropped, they are kept for the next buffer.
+#[derive(Debug)]
+pub(crate) struct Buffer<T: Real>(Vec<T>);
+
+/// Gives the memory that this thread keeps for tensors to come back to the system.
+///
+/// ```
+/// use autograd::{Tensor, release_memory};
+/// drop(Tensor::<f64>::zeros([1000, 1000])?);
+/// release_memory(); // eight megabytes
+/// # Ok::<(), autograd::Error>(())
+/// ```
+pub fn release_memory() {
+    f32::with_pool(|pool| *pool = Pool::new());
+    f64::with_pool(|pool| *pool = Pool::new());
+}
+
+/// `n` zeros.
+///
+/// # Errors
+/// [`ErrorKind::OutOfMemory`]
+pub(crate) fn allocate<T: Real>(n: usize) -> Result<Buffer<T>, Error> {
+    let mut buffer = overwritten(n)?;
+    buffer.fill(T::ZERO);
+    Ok(buffer)
+}
+
+/// `n` numbers, any at all, which the caller overwrites.
+///
+/// # Errors
+/// [`ErrorKind::OutOfMemory`]
+pub(crate) fn overwritten<T: Real>(n: usize) -> Result<Buffer<T>, Error> {
+    if n == 0 {
+        return Ok(Buffer(Vec::new()));
+    }
+    let mut elements = match T::with_pool(|pool| pool.take(n)).flatten() {
+        Some(elements) => elements,
+        None => {
+            let capacity = if n <= SMALL { n.next_power_of_two() } else { n };
+            if n > LARGE && Vec::<T>::new().try_reserve_exact(capacity).is_err() {
+                return Err(ErrorKind::OutOfMemory { elements: n }.into());
+            }
+            if capacity == n {
+                return Ok(Buffer(vec![T::ZERO; n]));
+            }
+            Vec::with_capacity(capacity)
+        }
+    };
+    elements.resize(n, T::ZERO);
+    Ok(Buffer(elements))
+}
+
+impl<T: Real> From<Vec<T>> for Buffer<T> {
+    fn from(elements: Vec<T>) -> Self {
+        Buffer(elements)
+    }
+}
+
+impl<T: Real> FromIterator<T> for Buffer<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
+        let elements = elements.into_iter();
+        match overwritten(elements.size_hint().0) {
+            Ok(mut buffer) => {
+                buffer.0.clear();
+                buffer.0.extend(elements);
+                buffer
+            }
+            Err(_) => Buffer(elements.collect()),
+        }
+    }
+}
+
+impl<T: Real> Clone for Buffer<T> {
+    fn clone(&self) -> Self {
+        self.0.iter().copied().collect()
+    }
+}
+
+impl<T: Real> Deref for Buffer<T> {
+    type Target = [T];
+    #[inline]
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T: Real> DerefMut for Buffer<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.0
+    }
+}
+
+impl<'a, T: Real> IntoIterator for &'a Buffer<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'a, T: Real> IntoIterator for &'a mut Buffer<T> {
+    type Item = &'a mut T;
+    type IntoIter = std::slice::IterMut<'a, T>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
+    }
+}
+
+impl<T: Real> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        let elements = std::mem::take(&mut self.0);
+        if elements.capacity() > 0 {
+            // At the end of a thread there is no pool any more: then it is an ordinary vector.
+            T::with_pool(|pool| pool.give(elements));
+        }
+    }
+}
+
+/// The header of a tensor and what it points to, shared by its clones. Dropped by the last of them, the header is kept for another.
+#[derive(Clone)]
+pub(super) struct Shared<T: Real>(
+    /// Nothing only while it is being dropped.
+    Option<Arc<Array<T>>>,
+);
+
+impl<T: Real> Shared<T> {
+    pub(super) fn new(array: Array<T>) -> Self {
+        let kept = T::with_pool(|pool| pool.headers.pop()).flatten();
+        Shared(Some(match kept {
+            Some(mut header) => {
+                match Arc::get_mut(&mut header) {
+                    Some(place) => *place = array,
+                    None => header = Arc::new(array), // never: a header is kept by its last owner
+                }
+                header
+            }
+            None => Arc::new(array),
+        }))
+    }
+
+    #[inline]
+    pub(super) fn get(&self) -> Option<&Array<T>> {
+        self.0.as_deref()
+    }
+
+    /// The array, if nobody else can see it.
+    pub(super) fn get_mut(&mut self) -> Option<&mut Array<T>> {
+        Arc::get_mut(self.0.as_mut()?)
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl<T: Real> Drop for Shared<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(mut header) = self.0.take()
+            && let Some(array) = Arc::get_mut(&mut header)
+        {
+            // What it holds goes first: an owner of elements may be in it, which takes the same way.
+            drop(array.take());
+            T::with_pool(|pool| {
+                if pool.headers.len() < HEADERS {
+                    pool.headers.push(header);
+                }
+            });
+        }
+    }
+}
+
+/// What one thread keeps of one element type.
+pub(crate) struct Pool<T: Real> {
+    /// By the logarithm of the capacity, the latest last.
+    classes: [Vec<Vec<T>>; usize::BITS as usize],
+    headers: Vec<Arc<Array<T>>>,
+    bytes: usize,
+}
+
+impl<T: Real> Pool<T> {
+    const fn new() -> Self {
+        Pool { classes: [const { Vec::new() }; usize::BITS as usize], headers: Vec::new(), bytes: 0 }
+    }
+
+    fn take(&mut self, n: usize) -> Option<Vec<T>> {
+        let elements = if n <= SMALL {
+            self.classes[n.next_power_of_two().ilog2() as usize].pop()?
+        } else {
+            let class = &mut self.classes[n.ilog2() as usize];
+            // A buffer that is much longer would waste memory; one that is a little longer is of the same loop with another batch.
+            let fits = |elements: &Vec<T>| (n..=n + n / 8).contains(&elements.capacity());
+            let at = (0..class.len()).rev().take(LOOK).find(|&i| fits(&class[i]))?;
+            class.swap_remove(at)
+        };
+        self.bytes -= elements.capacity() * size_of::<T>();
+        Some(elements)
+    }
+
+    fn give(&mut self, elements: Vec<T>) {
+        let (capacity, bytes) = (elements.capacity(), elements.capacity() * size_of::<T>());
+        // A small one that came from elsewhere is counted as the power of two below it.
+        if self.bytes + bytes <= LIMIT {
+            self.bytes += bytes;
+            self.classes[capacity.ilog2() as usize].push(elements);
+        }
+    }
+}
+
+/// The element types' pools.
+pub(crate) trait Pooled: Sized {
+    /// Nothing at the end of a thread, when its pool is gone.
+    fn with_pool<R>(f: impl FnOnce(&mut Pool<Self>) -> R) -> Option<R>
+    where
+        Self: Real;
+}
+
+macro_rules! pooled {
+    ($($t:ident)*) => { $(
+        impl Pooled for $t {
+            #[inline]
+            fn with_pool<R>(f: impl FnOnce(&mut Pool<$t>) -> R) -> Option<R> {
+                thread_local! {
+                    static POOL: RefCell<Pool<$t>> = const { RefCell::new(Pool::new()) };
+                }
+                POOL.try_with(|pool| pool.try_borrow_mut().ok().map(|mut pool| f(&mut pool))).ok().flatten()
+            }
+        }
+    )* };
+}
+pooled!(f32 f64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tensor;
+
+    #[test]
+    fn a_buffer_is_used_again() {
+        for n in [2, 3, 100, SMALL, SMALL + 1, 100_000] {
+            let mut first = allocate::<f64>(n).unwrap();
+            first.fill(7.0);
+            let place = first.as_ptr();
+            drop(first);
+            let again = allocate::<f64>(n).unwrap();
+            assert_eq!(again.as_ptr(), place);
+            assert!(again.iter().all(|&v| v == 0.0));
+        }
+    }
+
+    #[test]
+    fn a_tensor_that_others_can_see_is_not_taken_apart() {
+        let x = Tensor::<f64>::full(3.0, [10]).unwrap();
+        let (y, z) = (x.clone(), x.reshape([2, 5]).unwrap());
+        drop(x);
+        let _other = Tensor::<f64>::full(4.0, [10]).unwrap();
+        drop(y);
+        let _another = Tensor::<f64>::full(5.0, [10]).unwrap();
+        assert!(z.as_slice().iter().all(|&v| v == 3.0));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_given_back() {
+        let kept = || f64::with_pool(|pool| pool.bytes).unwrap();
+        let many: Vec<_> = (0..40).map(|_| allocate::<f64>(1 << 19).unwrap()).collect();
+        drop(many);
+        assert!(kept() <= LIMIT && kept() > LIMIT / 2);
+        release_memory();
+        assert_eq!(kept(), 0);
+    }
+}
