@@ -6,7 +6,8 @@ use crate::{
     backward::Path,
     error::{Error, ErrorKind},
     graph::{Graph, Node, Tape},
-    op::{self, Handle, Place, Sink, Value},
+    guard::{Guard, NonFinite, Offence},
+    op::{self, Erased, Place, Sink, Value},
     real::Real,
     shape::Shape,
     tensor::{
@@ -27,6 +28,32 @@ pub(crate) enum Slot<T: Real> {
 }
 
 impl<T: Real> Slot<T> {
+    /// Takes in one more contribution, in place where nobody else can see it.
+    pub(crate) fn receive(&mut self, mut d: Tensor<T>) {
+        match self {
+            Slot::Empty | Slot::Zero => *self = Slot::Sum(d),
+            Slot::Sum(sum) => {
+                if let Some(elements) = sum.unique_mut() {
+                    elements.iter_mut().zip(d.as_slice()).for_each(|(sum, d)| *sum += *d);
+                } else if let Some(elements) = d.unique_mut() {
+                    elements.iter_mut().zip(sum.as_slice()).for_each(|(d, sum)| *d += *sum);
+                    *sum = d;
+                } else {
+                    let both = sum.as_slice().iter().zip(d.as_slice()).map(|(a, b)| *a + *b).collect::<Buffer<T>>();
+                    *sum = Tensor::of(*sum.shape(), both);
+                }
+            }
+        }
+    }
+
+    /// The gradient, if it is not a zero of the rules.
+    pub(crate) fn sum(self) -> Option<Tensor<T>> {
+        match self {
+            Slot::Sum(gradient) => Some(gradient),
+            Slot::Zero | Slot::Empty => None,
+        }
+    }
+
     /// The gradient, of the shape of its node.
     pub(crate) fn whole(self, shape: &Shape) -> Result<Tensor<T>, Error> {
         match self {
@@ -43,9 +70,28 @@ pub(crate) struct Tensors<'a, T: Real> {
     pub(crate) slots: &'a mut [Slot<T>],
     /// The first thing that went wrong.
     pub(crate) failed: Option<Error>,
+    /// Which numbers may stand in a gradient.
+    guard: Option<Guard>,
+    /// The first that may not.
+    pub(crate) offence: Option<Offence>,
 }
 
-impl<T: Real> Tensors<'_, T> {
+impl<'a, T: Real> Tensors<'a, T> {
+    pub(crate) fn new(tape: &'a Tape<T>, inputs: &'a [u32], slots: &'a mut [Slot<T>], guard: Option<Guard>) -> Self {
+        Tensors { tape, inputs, slots, failed: None, guard, offence: None }
+    }
+
+    /// Looks at a part of the gradient of input `k`.
+    fn look_at(&mut self, k: usize, d: &Tensor<T>) {
+        if let Some(guard) = self.guard
+            && self.offence.is_none()
+            && self.needs(k)
+            && let Some(element) = guard.offence(d)
+        {
+            self.offence = Some(Offence { input: Some(k), element, number: d.as_slice()[element].to_f64(), shape: *d.shape() });
+        }
+    }
+
     fn fail(&mut self, error: Error) {
         self.failed.get_or_insert(error);
     }
@@ -92,44 +138,44 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
     fn add(&mut self, k: usize, d: Value<T>) {
         let d = match d {
             Value::Tensor(d) => d,
-            Value::Error(error) => return self.fail(error),
+            other => return other.into_result().err().into_iter().for_each(|error| self.fail(error)),
         };
+        self.look_at(k, &d);
         let Some((slot, value)) = self.slot(k) else { return };
         if !d.is_shaped_like(value) {
             let (expected, found) = (*value.shape(), *d.shape());
             return self.fail(ErrorKind::GradientShape { input: k, expected, found }.into());
         }
-        match slot {
-            Slot::Empty | Slot::Zero => *slot = Slot::Sum(d),
-            Slot::Sum(sum) => {
-                let mut d = d;
-                if let Some(elements) = sum.unique_mut() {
-                    elements.iter_mut().zip(d.as_slice()).for_each(|(sum, d)| *sum += *d);
-                } else if let Some(elements) = d.unique_mut() {
-                    elements.iter_mut().zip(sum.as_slice()).for_each(|(d, sum)| *d += *sum);
-                    *sum = d;
-                } else {
-                    let both = sum.as_slice().iter().zip(d.as_slice()).map(|(a, b)| *a + *b).collect::<Buffer<T>>();
-                    *sum = Tensor::of(*value.shape(), both);
-                }
-            }
-        }
+        slot.receive(d);
     }
 
     fn add_at(&mut self, k: usize, place: &Place, d: Value<T>) {
-        match d {
-            Value::Tensor(d) => self.change(k, |sum, full| {
-                let expected = place.shape(full)?;
-                if *d.shape() != expected {
-                    return Err(ErrorKind::GradientShape { input: k, expected, found: *d.shape() }.into());
-                }
-                place.add_to(d.as_slice(), sum, full)
-            }),
-            Value::Error(error) => self.fail(error),
+        match d.into_result() {
+            Ok(d) => {
+                self.look_at(k, &d);
+                self.change(k, |sum, full| {
+                    let expected = place.shape(full)?;
+                    if *d.shape() != expected {
+                        return Err(ErrorKind::GradientShape { input: k, expected, found: *d.shape() }.into());
+                    }
+                    place.add_to(d.as_slice(), sum, full)
+                });
+            }
+            Err(error) => self.fail(error),
         }
     }
 
     fn add_matmul(&mut self, k: usize, a: &Value<T>, transpose_a: bool, b: &Value<T>, transpose_b: bool) {
+        if self.guard.is_some() && self.needs(k) {
+            // To be looked at, the product stands alone first.
+            let product = crate::op::linear::Methods::matmul_as(a, b, transpose_a, transpose_b);
+            let full = self.inputs.get(k).and_then(|&x| self.tape.node(x).value.tensor().ok().map(|x| *x.shape()));
+            let product = match full {
+                Some(full) => crate::op::reduce::Methods::sum_to(&product, &full),
+                None => product,
+            };
+            return self.add(k, product);
+        }
         match (a.tensor(), b.tensor()) {
             (Ok(a), Ok(b)) => match Product::new(a.shape(), transpose_a, b.shape(), transpose_b) {
                 Ok(product) => {
@@ -186,12 +232,24 @@ pub(crate) struct Variables<'a, 'g, T: Real> {
     /// By place on the path.
     pub(crate) slots: &'a mut [Pending<'g, T>],
     pub(crate) path: &'a Path,
-    pub(crate) op: &'a Handle,
+    pub(crate) op: &'a dyn Erased,
+    /// Which numbers may stand in a gradient of which node.
+    pub(crate) guard: Option<(Guard, u32)>,
 }
 
 impl<'g, T: Real> Variables<'_, 'g, T> {
     fn place(&self, k: usize) -> Option<usize> {
         self.path.place(self.x.get(k)?.id())
+    }
+
+    /// The same gradient, or the error that it holds a number which it may not.
+    fn looked_at(&self, k: usize, d: Var<'g, T>) -> Var<'g, T> {
+        let (Some((guard, id)), Ok(value)) = (self.guard, d.value()) else { return d };
+        let Some(element) = guard.offence(&value) else { return d };
+        let graph = d.graph();
+        let found = Offence { input: Some(k), element, number: value.as_slice()[element].to_f64(), shape: *value.shape() };
+        let error = NonFinite::of_gradient(&graph.tape.borrow(), id, guard, found, &Tensor::scalar(T::ONE));
+        graph.poison(error.into())
     }
 
     /// Makes an error the gradient of every input.
@@ -240,6 +298,7 @@ impl<'g, T: Real> Sink<T, Var<'g, T>> for Variables<'_, 'g, T> {
 
     fn add(&mut self, k: usize, d: Var<'g, T>) {
         if let Some((place, d)) = self.accept(k, d, |full| Ok(*full)) {
+            let d = self.looked_at(k, d);
             let slot = &mut self.slots[place].sum;
             *slot = Some(slot.map_or(d, |sum| sum + d));
         }

@@ -2,48 +2,102 @@
 //!
 //! It knows no operation by name. Each node's rule is asked once, after all its consumers, and adds to the gradients of its inputs.
 
-use std::{collections::BinaryHeap, panic::Location, sync::Arc};
+use std::{cell::RefMut, collections::BinaryHeap, panic::Location, sync::Arc};
 
 use crate::{
     accumulate::{Pending, Slot, Tensors, Variables},
     error::{Error, ErrorKind, SCALAR_HINT},
-    graph::{Graph, Kind, LeafId, Tape},
-    op::{Erased, Few, Value},
+    graph::{Graph, Kind, LeafId, Tape, segment::Restored},
+    guard::{Guard, NonFinite, Offence},
+    op::{Few, Value},
     real::Real,
     tensor::Tensor,
-    var::{Var, other_graph},
+    var::Var,
 };
 
 /// The gradients of one [`backward`](Var::backward), by leaf. They outlive the graph.
 #[derive(Debug, Clone)]
 pub struct Gradients<T: Real> {
     graph: Arc<()>,
+    /// What they are the gradients of.
+    roots: Few<u32>,
     /// By node, ascending.
     nodes: Vec<(u32, Tensor<T>)>,
-    /// The nodes of parameters, by address, ascending.
-    bound: Vec<(LeafId, u32)>,
+    /// The parameters, by address, ascending.
+    bound: Vec<BoundLeaf>,
+}
+
+/// A parameter that was bound to the graph.
+#[derive(Debug, Clone)]
+struct BoundLeaf {
+    id: LeafId,
+    node: u32,
+    /// Where it was bound.
+    at: &'static Location<'static>,
+    /// Where all that leads from it to the roots is cut off.
+    cut: Option<(&'static str, &'static Location<'static>)>,
+}
+
+/// A variable whose gradients are wanted: alone if it is a scalar, or together with a cotangent of its shape.
+///
+/// ```
+/// use autograd::{Graph, tensor};
+/// let g = Graph::<f64>::new();
+/// let x = g.variable(tensor![1.0, 2.0]);
+/// let (a, b) = (x.square(), x.powi(3).sum());
+/// let cotangent = tensor![1.0, 10.0];
+/// let grads = g.backward([(a, &cotangent).into(), b.into()])?;
+/// assert_eq!(grads.wrt(x)?, &tensor![2.0 + 3.0, 40.0 + 12.0]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Root<'g, 'c, T: Real> {
+    var: Var<'g, T>,
+    cotangent: Option<&'c Tensor<T>>,
+}
+
+impl<'g, T: Real> From<Var<'g, T>> for Root<'g, '_, T> {
+    fn from(var: Var<'g, T>) -> Self {
+        Root { var, cotangent: None }
+    }
+}
+
+impl<'g, 'c, T: Real> From<(Var<'g, T>, &'c Tensor<T>)> for Root<'g, 'c, T> {
+    fn from((var, cotangent): (Var<'g, T>, &'c Tensor<T>)) -> Self {
+        Root { var, cotangent: Some(cotangent) }
+    }
 }
 
 impl<T: Real> Gradients<T> {
+    /// None, to be filled by [`Var::backward_into`].
+    #[must_use]
+    pub fn empty(graph: &Graph<T>) -> Self {
+        Gradients { graph: graph.identity.clone(), roots: Few::new(), nodes: Vec::new(), bound: Vec::new() }
+    }
+
     /// The gradient by a variable, if there is one.
     #[must_use]
     pub fn get(&self, x: Var<'_, T>) -> Option<&Tensor<T>> {
-        if Arc::ptr_eq(&self.graph, &x.graph().identity) { self.of_node(x.id()) } else { None }
+        let is_known = Arc::ptr_eq(&self.graph, &x.graph().identity) && x.graph().has(x);
+        if is_known { self.of_node(x.id()) } else { None }
     }
 
     /// The gradient by a variable.
     ///
     /// # Errors
-    /// [`ErrorKind::NoGradient`], which says why there is none: a constant, a detached value, an intermediate one, one that the root does
-    /// not depend on, or one of another graph.
+    /// [`ErrorKind::NoGradient`], which says why there is none: a constant, a value that was detached or computed in a scope, an
+    /// intermediate one, one on which the root does not depend or only through positions such as those of [`argmax`](Var::argmax), one that
+    /// nothing was computed from, or one of another graph.
     #[track_caller]
     pub fn wrt(&self, x: Var<'_, T>) -> Result<&Tensor<T>, Error> {
         let at = Location::caller();
         self.get(x).ok_or_else(|| {
-            let why = if Arc::ptr_eq(&self.graph, &x.graph().identity) {
-                x.why_no_gradient()
-            } else {
+            let why = if !Arc::ptr_eq(&self.graph, &x.graph().identity) {
                 format!("the variable made at {} belongs to another graph", x.location())
+            } else if let Some(error) = x.graph().lost(x) {
+                return error.in_op("wrt", Vec::new).at(at);
+            } else {
+                x.why_no_gradient(&self.roots)
             };
             Error::from(ErrorKind::NoGradient { why }).in_op("wrt", Vec::new).at(at)
         })
@@ -52,8 +106,41 @@ impl<T: Real> Gradients<T> {
     /// The gradient by a parameter that was [bound](Graph::bind) to the graph, if there is one.
     #[must_use]
     pub fn of(&self, id: &LeafId) -> Option<&Tensor<T>> {
-        let place = self.bound.binary_search_by_key(&id.address(), |(id, _)| id.address()).ok()?;
-        self.of_node(self.bound[place].1)
+        self.of_node(self.bound_leaf(id)?.node)
+    }
+
+    /// Why there is no gradient by a parameter; nothing if there is one.
+    ///
+    /// ```
+    /// use autograd::{Graph, LeafId, tensor};
+    /// let (w, b) = (LeafId::new(), LeafId::new());
+    /// let g = Graph::<f64>::new();
+    /// let y = g.bind(&w, &tensor![1.0, 2.0]).detach() * g.variable(2.0);
+    /// let grads = y.sum().backward()?;
+    /// assert!(grads.why_none(&w).unwrap().contains("cut off by detach() at"));
+    /// assert!(grads.why_none(&b).unwrap().contains("never bound"));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[must_use]
+    pub fn why_none(&self, id: &LeafId) -> Option<String> {
+        match self.bound_leaf(id) {
+            Some(leaf) if self.of_node(leaf.node).is_some() => None,
+            Some(BoundLeaf { at, cut: Some((what, cut)), .. }) => {
+                Some(format!("all that leads from it (bound at {at}) to the root is cut off by {what} at {cut}"))
+            }
+            Some(BoundLeaf { at, .. }) => Some(format!("the value that backward() started from does not depend on it (bound at {at})")),
+            None => Some("it was never bound to the graph".into()),
+        }
+    }
+
+    fn bound_leaf(&self, id: &LeafId) -> Option<&BoundLeaf> {
+        let place = self.bound.binary_search_by_key(&id.address(), |leaf| leaf.id.address()).ok()?;
+        Some(&self.bound[place])
+    }
+
+    /// Whether all that leads from a variable of this graph to the roots is cut off.
+    pub(crate) fn is_cut_off(&self, x: Var<'_, T>) -> bool {
+        x.graph().tape.borrow().cut_before(&self.roots, x.id()).is_some()
     }
 
     /// The gradient by a node.
@@ -64,60 +151,184 @@ impl<T: Real> Gradients<T> {
 }
 
 /// The name of a node's operation, the shapes of its inputs and its line, for errors found while its rule runs.
-fn blame<T: Real>(error: Error, tape: &Tape<T>, op: &dyn Erased, id: u32) -> Error {
+fn blame<T: Real>(error: Error, tape: &Tape<T>, id: u32) -> Error {
     let shapes = || tape.inputs(id).iter().filter_map(|&x| tape.node(x).value.tensor().ok().map(|t| *t.shape())).collect();
-    error.in_op(op.name(), shapes).at(tape.node(id).at)
+    error.in_op(tape.described(id).0, shapes).at(tape.node(id).at)
 }
 
-/// First-order gradients of `root`, by tensors; nothing is recorded.
+/// First-order gradients of the sum of some roots, by tensors; nothing is recorded. `into` is overwritten, and its memory used again.
 pub(crate) fn backward<T: Real>(
-    root: Var<'_, T>,
-    cotangent: Option<&Tensor<T>>,
+    graph: &Graph<T>,
+    roots: &[Root<'_, '_, T>],
+    guard: Option<Guard>,
     at: &'static Location<'static>,
-) -> Result<Gradients<T>, Error> {
-    let graph = root.graph();
-    let tape = &*graph.tape.borrow();
-    let value = tape.node(root.id()).value.tensor()?;
-    let seed = seed(value, cotangent).map_err(|e| e.in_op("backward", || vec![*value.shape()]).at(at))?;
+    into: &mut Gradients<T>,
+) -> Result<(), Error> {
+    into.graph.clone_from(&graph.identity);
+    into.nodes.clear();
+    into.bound.clear();
+    into.roots.clear();
+    let vars: Few<Var<'_, T>> = roots.iter().map(|root| root.var).collect();
+    if let Some(error) = graph.refusal(&vars, at) {
+        return Err(error.in_op("backward", Vec::new).at(at));
+    }
+    let mut slots = graph.slots.take();
+    let mut restored = Restored::default();
+    let result = sweep(graph, roots, guard, at, &mut slots, &mut restored, into);
+    slots.clear();
+    graph.slots.set(slots);
+    restored.finish(&mut graph.tape.borrow_mut());
+    result
+}
 
-    let mut slots = vec![Slot::Empty; root.id() as usize + 1];
-    let mut kept = Vec::new();
-    slots[root.id() as usize] = Slot::Sum(seed);
-    for id in (0..=root.id()).rev() {
-        let slot = std::mem::replace(&mut slots[id as usize], Slot::Empty);
+fn sweep<T: Real>(
+    graph: &Graph<T>,
+    roots: &[Root<'_, '_, T>],
+    guard: Option<Guard>,
+    at: &'static Location<'static>,
+    slots: &mut Vec<Slot<T>>,
+    restored: &mut Restored,
+    into: &mut Gradients<T>,
+) -> Result<(), Error> {
+    let mut tape = graph.tape.borrow_mut();
+    let guard = guard.or(tape.guard);
+    let top = roots.iter().map(|root| root.var.id()).max().unwrap_or_default();
+    slots.resize(top as usize + 1, Slot::Empty);
+    for &Root { var, cotangent } in roots {
+        let value = tape.node(var.id()).value.tensor()?;
+        let seed = seed(value, cotangent).map_err(|e| e.in_op("backward", || vec![*value.shape()]).at(at))?;
+        into.roots.push(var.id());
+        slots[var.id() as usize].receive(seed);
+    }
+    if roots.is_empty() {
+        return Err(Error::from(ErrorKind::NoInputs).in_op("backward", Vec::new).at(at));
+    }
+    for id in (0..=top).rev() {
+        let mut slot = std::mem::replace(&mut slots[id as usize], Slot::Empty);
+        if matches!(slot, Slot::Empty) || !tape.node(id).needs_gradient {
+            continue;
+        }
+        if !tape.segments.is_empty() {
+            restored.pass(&mut tape, id);
+            restored.need(&mut tape, id);
+        }
+        if tape.hooks.contains_key(&id) {
+            (tape, slot) = hooked(graph, tape, id, slot)?;
+        }
         let node = tape.node(id);
-        if matches!(slot, Slot::Empty) || !node.needs_gradient {
-            continue;
-        }
-        let Kind::Op(handle) = &node.kind else {
-            kept.push((id, slot.whole(node.value.tensor()?.shape())?));
-            continue;
-        };
-        if node.retained {
-            kept.push((id, slot.clone().whole(node.value.tensor()?.shape())?));
-        }
-        let inputs = tape.inputs(id);
-        if let Slot::Sum(g) = slot {
-            let op = handle.op();
-            let x: Few<&Value<T>> = inputs.iter().map(|&x| &tape.node(x).value).collect();
-            let mut sink = Tensors { tape, inputs, slots: &mut slots, failed: None };
-            T::typed(op).vjp(&x, &node.value, &Value::Tensor(g), &mut sink);
-            if let Some(error) = sink.failed {
-                return Err(blame(error, tape, op, id));
+        match &node.kind {
+            Kind::Output(k) => {
+                // Its primary output asks the rule, for all of them.
+                if node.retained {
+                    into.nodes.push((id, slot.clone().whole(node.value.tensor()?.shape())?));
+                }
+                let primary = &mut slots[(id - k) as usize];
+                if matches!(primary, Slot::Empty) {
+                    *primary = Slot::Zero;
+                }
+                slots[id as usize] = slot;
             }
-        }
-        for &x in inputs {
-            let slot = &mut slots[x as usize];
-            if matches!(slot, Slot::Empty) {
-                *slot = Slot::Zero;
+            Kind::Op(_) => {
+                if node.retained {
+                    into.nodes.push((id, slot.clone().whole(node.value.tensor()?.shape())?));
+                }
+                pull_back(&tape, id, slot, slots, guard)?;
+            }
+            Kind::Variable | Kind::Constant | Kind::Detached | Kind::Scoped => {
+                into.nodes.push((id, slot.whole(node.value.tensor()?.shape())?));
             }
         }
     }
-    kept.reverse();
-    let mut bound: Vec<_> =
-        tape.bound.iter().filter(|(_, bound)| bound.node <= root.id()).map(|(id, bound)| (id.clone(), bound.node)).collect();
-    bound.sort_by_key(|(id, _)| id.address());
-    Ok(Gradients { graph: graph.identity.clone(), nodes: kept, bound })
+    into.nodes.reverse();
+    for (id, bound) in tape.bound.iter().filter(|(_, bound)| bound.node <= top) {
+        into.bound.push(BoundLeaf { id: id.clone(), node: bound.node, at: tape.node(bound.node).at, cut: None });
+    }
+    into.bound.sort_by_key(|leaf| leaf.id.address());
+    for i in 0..into.bound.len() {
+        let node = into.bound[i].node;
+        if into.of_node(node).is_none() {
+            into.bound[i].cut = tape.cut_before(&into.roots, node);
+        }
+    }
+    Ok(())
+}
+
+/// Calls the hooks of a node, while nothing of the graph is borrowed.
+fn hooked<'g, T: Real>(
+    graph: &'g Graph<T>,
+    tape: RefMut<'g, Tape<T>>,
+    id: u32,
+    slot: Slot<T>,
+) -> Result<(RefMut<'g, Tape<T>>, Slot<T>), Error> {
+    let hooks = tape.hooks.get(&id).cloned().unwrap_or_default();
+    let mut gradient = slot.whole(tape.node(id).value.tensor()?.shape())?;
+    drop(tape);
+    for hook in hooks {
+        gradient = hook.pass(gradient)?;
+    }
+    Ok((graph.tape.borrow_mut(), Slot::Sum(gradient)))
+}
+
+/// Asks the rule of a node to add to the gradients of its inputs.
+fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<T>], guard: Option<Guard>) -> Result<(), Error> {
+    let node = tape.node(id);
+    let Kind::Op(handle) = &node.kind else { return Ok(()) };
+    let op = handle.op();
+    let inputs = tape.inputs(id);
+    let x: Few<&Value<T>> = inputs.iter().map(|&x| &tape.node(x).value).collect();
+    if let (Some(guard), Slot::Sum(g)) = (guard, &slot)
+        && let Some(element) = guard.offence(g)
+    {
+        let found = Offence { input: None, element, number: g.as_slice()[element].to_f64(), shape: *g.shape() };
+        return Err(NonFinite::of_gradient(tape, id, guard, found, g).into());
+    }
+    let (failed, offence) = if tape.has_multi && op.outputs() > 1 {
+        let mut g: Few<Option<Value<T>>> = Few::from_iter([slot.sum().map(Value::Tensor)]);
+        let outputs = id + 1..id + crate::graph::index(op.outputs());
+        // An output that stands after the last root has no slot, and no gradient.
+        let slots_after =
+            outputs.clone().map(|at| slots.get_mut(at as usize).map_or(Slot::Empty, |slot| std::mem::replace(slot, Slot::Empty)));
+        g.extend(slots_after.map(|slot| slot.sum().map(Value::Tensor)));
+        if g.iter().all(Option::is_none) {
+            (None, None)
+        } else {
+            let y: Few<&Value<T>> = (id..outputs.end).map(|at| &tape.node(at).value).collect();
+            let g: Few<Option<&Value<T>>> = g.iter().map(Option::as_ref).collect();
+            let mut sink = Tensors::new(tape, inputs, slots, guard.or_else(|| nan_guard(op.is_foreign(), &x, &y, &g)));
+            T::typed(op).vjp(&x, &y, &g, &mut sink);
+            (sink.failed, sink.offence.map(|found| (found, None)))
+        }
+    } else if let Slot::Sum(g) = slot {
+        let g = Value::Tensor(g);
+        let (y, g) = ([&node.value], [Some(&g)]);
+        let guard = guard.or_else(|| nan_guard(tape.has_foreign && op.is_foreign(), &x, &y, &g));
+        let mut sink = Tensors::new(tape, inputs, slots, guard);
+        T::typed(op).vjp(&x, &y, &g, &mut sink);
+        let incoming = g[0].and_then(|g| g.tensor().ok().cloned());
+        (sink.failed, sink.offence.map(|found| (found, incoming)))
+    } else {
+        (None, None)
+    };
+    if let Some(error) = failed {
+        return Err(blame(error, tape, id));
+    }
+    if let Some((found, incoming)) = offence {
+        let incoming = incoming.unwrap_or_else(|| Tensor::scalar(T::ONE));
+        return Err(NonFinite::of_gradient(tape, id, guard.unwrap_or(Guard::NAN), found, &incoming).into());
+    }
+    for &x in inputs {
+        let slot = &mut slots[x as usize];
+        if matches!(slot, Slot::Empty) {
+            *slot = Slot::Zero;
+        }
+    }
+    Ok(())
+}
+
+/// The rule of an operation from outside must not make NaN of what has none.
+fn nan_guard<T: Real>(is_foreign: bool, x: &[&Value<T>], y: &[&Value<T>], g: &[Option<&Value<T>>]) -> Option<Guard> {
+    let all = || x.iter().chain(y).copied().chain(g.iter().copied().flatten());
+    (is_foreign && all().all(|value| value.tensor().is_ok_and(|t| Guard::NAN.offence(t).is_none()))).then_some(Guard::NAN)
 }
 
 /// The gradient of the root by itself.
@@ -131,57 +342,95 @@ fn seed<T: Real>(root: &Tensor<T>, cotangent: Option<&Tensor<T>>) -> Result<Tens
     }
 }
 
-/// The gradients of `root` by `wrt`, as variables.
+/// The gradients of `root`, of Σ cotangent·root if it is no scalar, by `wrt`, as variables.
 pub(crate) fn grad<'g, T: Real>(
     graph: &'g Graph<T>,
     root: Var<'g, T>,
+    cotangent: Option<Var<'g, T>>,
     wrt: &[Var<'g, T>],
     at: &'static Location<'static>,
 ) -> Vec<Var<'g, T>> {
-    let reject = |error: Error| vec![graph.poison(error.in_op("grad", Vec::new).at(at)); wrt.len()];
-    if let Some(stranger) = wrt.iter().chain([&root]).find(|x| !std::ptr::eq(x.graph(), graph)) {
-        let native = wrt.iter().chain([&root]).find(|x| std::ptr::eq(x.graph(), graph));
-        return reject(other_graph(*native.unwrap_or(stranger), *stranger));
+    let name = if cotangent.is_some() { "vjp" } else { "grad" };
+    let reject = |error: Error| vec![graph.poison(error.in_op(name, Vec::new).at(at)); wrt.len()];
+    let all: Few<Var<'g, T>> = [root].into_iter().chain(cotangent).chain(wrt.iter().copied()).collect();
+    if let Some(error) = graph.refusal(&all, at) {
+        return reject(error);
     }
-    let one = match root.value().and_then(|value| seed(&value, None).map_err(|e| e.in_op("grad", || vec![*value.shape()]))) {
-        Ok(one) => one,
-        Err(error) => return reject(error),
+    let first = root.value().and_then(|value| match cotangent {
+        Some(cotangent) => seed(&value, Some(&cotangent.value()?)).map(|_| cotangent),
+        None => seed(&value, None).map(|one| graph.leaf(one, false, at)),
+    });
+    let first = match first {
+        Ok(first) => first,
+        Err(error) => return reject(error.in_op(name, || root.shape().into_iter().collect())),
     };
 
-    let path = Path::between(graph, root, wrt);
+    let path = Path::between(graph, &[root], wrt);
     let mut slots: Vec<Pending<'g, T>> = Vec::new();
     slots.resize_with(path.nodes.len(), Pending::default);
     let mut found: Vec<Option<Var<'g, T>>> = vec![None; wrt.len()];
     if let Some(place) = path.place(root.id()) {
-        slots[place] = Pending::start(graph.leaf(one, false, at));
+        slots[place] = Pending::start(first);
     }
+    let mut restored = Restored::default();
     for (place, &id) in path.nodes.iter().enumerate() {
         let node = Var::new(graph, id);
         // Nodes of a gradient belong to the line of the operation they differentiate.
         graph.on_behalf_of(node.location(), || {
-            let Some(g) = slots[place].finish(node) else { return };
-            if path.is_wanted[place] {
-                for (found, _) in found.iter_mut().zip(wrt).filter(|(_, x)| x.id() == id) {
-                    *found = Some(g);
+            let mut whole = slots[place].finish(node);
+            if let Some(g) = &mut whole {
+                let hooks = graph.tape.borrow().hooks.get(&id).cloned();
+                *g = hooks.into_iter().flatten().fold(*g, |g, hook| hook.pass_recorded(g));
+                if path.is_wanted[place] {
+                    for (found, _) in found.iter_mut().zip(wrt).filter(|(_, x)| x.id() == id) {
+                        *found = Some(*g);
+                    }
                 }
             }
-            let Some(handle) = node.op() else { return };
+            let (outputs, handle, foreign) = {
+                let tape = graph.tape.borrow();
+                let Kind::Op(handle) = &tape.node(id).kind else {
+                    // Another output waits for the primary one, whose rule gives the gradients of all.
+                    slots[place] = whole.map(Pending::start).unwrap_or_default();
+                    return;
+                };
+                let outputs = if tape.has_multi { crate::graph::index(handle.outputs()) } else { 1 };
+                (outputs, handle.clone(), tape.has_foreign && handle.op().is_foreign())
+            };
+            let mut g: Few<Option<Var<'g, T>>> = Few::from_iter([whole]);
+            g.extend((id + 1..id + outputs).map(|at| path.place(at).and_then(|place| slots[place].finish(node))));
+            if g.iter().all(Option::is_none) {
+                return;
+            }
+            {
+                let mut tape = graph.tape.borrow_mut();
+                if !tape.segments.is_empty() {
+                    restored.pass(&mut tape, id);
+                    restored.need(&mut tape, id);
+                }
+            }
             let inputs: Few<u32> = graph.tape.borrow().inputs(id).into();
             let x: Few<Var<'g, T>> = inputs.iter().map(|&x| Var::new(graph, x)).collect();
-            let mut sink = Variables { x: &x, slots: &mut slots, path: &path, op: &handle };
-            if g.shape().is_err() {
+            let y: Few<Var<'g, T>> = (id..id + outputs).map(|y| Var::new(graph, y)).collect();
+            let mut sink = Variables { x: &x, slots: &mut slots, path: &path, op: handle.op(), guard: None };
+            if let Some(bad) = g.iter().flatten().find(|g| g.shape().is_err()) {
                 // No rule sees an error: it is the gradient of everything further back.
-                return sink.spoil(g);
+                return sink.spoil(*bad);
             }
-            let operands: Few<&Var<'g, T>> = x.iter().collect();
-            T::typed(handle.op()).vjp_recorded(&operands, &node, &g, &mut sink);
+            if foreign {
+                let sound = |v: &Var<'g, T>| v.value().is_ok_and(|t| Guard::NAN.offence(&t).is_none());
+                sink.guard = (x.iter().chain(&y).chain(g.iter().flatten()).all(sound)).then_some((Guard::NAN, id));
+            }
+            let g: Few<Option<&Var<'g, T>>> = g.iter().map(Option::as_ref).collect();
+            T::typed(handle.op()).vjp_recorded(&x.iter().collect::<Few<_>>(), &y.iter().collect::<Few<_>>(), &g, &mut sink);
         });
     }
+    restored.finish(&mut graph.tape.borrow_mut());
 
-    wrt.iter().zip(found).map(|(x, found)| found.unwrap_or_else(|| zero_gradient(*x, at))).collect()
+    wrt.iter().zip(found).map(|(x, found)| found.unwrap_or_else(|| zero_gradient(root, *x, name, at))).collect()
 }
 
-/// The nodes that lie between a root and some wanted variables: the only ones that count, however long the tape is.
+/// The nodes that lie between some roots and some wanted variables: the only ones that count, however long the tape is.
 pub(crate) struct Path {
     /// Descending.
     nodes: Vec<u32>,
@@ -189,13 +438,13 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    pub(crate) fn between<T: Real>(graph: &Graph<T>, root: Var<'_, T>, wrt: &[Var<'_, T>]) -> Path {
+    pub(crate) fn between<T: Real>(graph: &Graph<T>, roots: &[Var<'_, T>], wrt: &[Var<'_, T>]) -> Path {
         let tape = graph.tape.borrow();
         let mut wanted: Vec<u32> = wrt.iter().map(|x| x.id()).collect();
         wanted.sort_unstable();
-        let lowest = wanted.first().copied().unwrap_or(root.id());
-        // A heap gives the ancestors of the root in descending order, which is the order of the backward sweep.
-        let (mut open, mut ancestors) = (BinaryHeap::from([root.id()]), Vec::new());
+        let lowest = wanted.first().copied().unwrap_or(u32::MAX);
+        // A heap gives the ancestors of the roots in descending order, which is the order of the backward sweep.
+        let (mut open, mut ancestors) = (roots.iter().map(|root| root.id()).collect::<BinaryHeap<_>>(), Vec::new());
         while let Some(id) = open.pop() {
             if ancestors.last() != Some(&id) && tape.node(id).needs_gradient {
                 ancestors.push(id);
@@ -238,15 +487,18 @@ impl Path {
     }
 }
 
-/// The gradient by a variable that the root does not depend on, or why there cannot be one.
-fn zero_gradient<'g, T: Real>(x: Var<'g, T>, at: &'static Location<'static>) -> Var<'g, T> {
+/// The gradient by a variable that the root does not depend on, or why there cannot be one: what was cut off is not taken for 0.
+fn zero_gradient<'g, T: Real>(root: Var<'g, T>, x: Var<'g, T>, name: &'static str, at: &'static Location<'static>) -> Var<'g, T> {
     let graph = x.graph();
-    let needs_gradient = graph.tape.borrow().node(x.id()).needs_gradient;
+    let is_lost = {
+        let tape = graph.tape.borrow();
+        !tape.node(x.id()).needs_gradient || tape.cut_before(&[root.id()], x.id()).is_some()
+    };
     let zeros = x.shape().and_then(|shape| {
-        if needs_gradient { Tensor::filled(T::ZERO, shape) } else { Err(ErrorKind::NoGradient { why: x.why_no_gradient() }.into()) }
+        if is_lost { Err(ErrorKind::NoGradient { why: x.why_no_gradient(&[root.id()]) }.into()) } else { Tensor::filled(T::ZERO, shape) }
     });
     match zeros {
         Ok(zeros) => graph.leaf(zeros, false, at),
-        Err(error) => graph.poison(error.in_op("grad", Vec::new).at(at)),
+        Err(error) => graph.poison(error.in_op(name, Vec::new).at(at)),
     }
 }

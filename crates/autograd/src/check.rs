@@ -6,7 +6,11 @@
 //! verdict: a finite difference that is itself uncertain accuses nobody. A step that leaves the domain, or that crosses a kink such as that of relu, is shortened; at a kink itself there
 //! is nothing to compare with.
 
+mod op;
+
 use std::{fmt, panic::Location};
+
+pub use op::{Finding, OpReport, Outcome, handle, multi_op, op};
 
 use crate::{
     elementary::Side,
@@ -67,37 +71,57 @@ where
     // Every result on the way is rounded; backpropagation itself says how much of that reaches the end.
     let rounding = ROUNDINGS * f64::EPSILON * g.condition(&gradients);
     let here = sides(&g);
+    let autodiff: Vec<Tensor<f64>> = leaves
+        .iter()
+        .zip(x)
+        .map(|(leaf, x)| gradients.get(*leaf).cloned().map_or_else(|| Tensor::zeros(x.shape()), Ok))
+        .collect::<Result<_, _>>()?;
+    let evaluate = |x: &[&Tensor<f64>]| -> Result<Point, Error> {
+        let g = Graph::new();
+        // Variables, so that a function may take gradients inside.
+        let leaves: Vec<_> = x.iter().map(|x| g.variable(*x)).collect();
+        let y = f(&leaves).value()?;
+        if y.shape() != weights.shape() {
+            let why = format!("the function gave shape {} at one point and {} at another", weights.shape(), y.shape());
+            return Err(Error::from(ErrorKind::Check { why }).in_op("check", Vec::new).at(at));
+        }
+        Ok(Point { value: dot(&y, &weights), sides: sides(&g) })
+    };
+    Ok(Report { inputs: compare(x, &autodiff, rounding, &here, &evaluate)? })
+}
 
+/// Σ aᵢ·bᵢ
+fn dot(a: &Tensor<f64>, b: &Tensor<f64>) -> f64 {
+    a.as_slice().iter().zip(b.as_slice()).map(|(a, b)| a * b).sum()
+}
+
+/// A function of all inputs.
+type Evaluate<'a> = dyn Fn(&[&Tensor<f64>]) -> Result<Point, Error> + 'a;
+
+/// Each element of each gradient against the difference of a function of all inputs.
+fn compare(
+    x: &[&Tensor<f64>],
+    autodiff: &[Tensor<f64>],
+    rounding: f64,
+    here: &[Side],
+    evaluate: &Evaluate<'_>,
+) -> Result<Vec<Input>, Error> {
     let mut inputs = Vec::new();
-    for (k, leaf) in leaves.iter().enumerate() {
-        let autodiff = match gradients.get(*leaf) {
-            Some(gradient) => gradient.clone(),
-            None => Tensor::zeros(x[k].shape())?,
-        };
+    for (k, autodiff) in autodiff.iter().enumerate() {
         let scale = x[k].as_slice().iter().fold(0.0f64, |m, v| m.max(v.abs()));
-        let evaluate = |element: usize, value: f64| -> Result<Point, Error> {
+        let at = |element: usize, value: f64| {
             let mut elements = x[k].to_vec();
             elements[element] = value;
-            let changed = Tensor::new(elements, x[k].shape())?;
-            let g = Graph::new();
-            // Variables, so that a function may take gradients inside.
-            let leaves: Vec<_> = (0..x.len()).map(|i| g.variable(if i == k { &changed } else { x[i] })).collect();
-            let y = f(&leaves).value()?;
-            if y.shape() != weights.shape() {
-                let why = format!("the function gave shape {} at one point and {} at another", weights.shape(), y.shape());
-                return Err(Error::from(ErrorKind::Check { why }).in_op("check", Vec::new).at(at));
-            }
-            let value = y.as_slice().iter().zip(weights.as_slice()).map(|(y, w)| y * w).sum();
-            Ok(Point { value, sides: sides(&g) })
+            let changed = Tensor::of(*x[k].shape(), elements);
+            evaluate(&x.iter().enumerate().map(|(i, x)| if i == k { &changed } else { *x }).collect::<Vec<_>>())
         };
         let mut elements = Vec::new();
         for (i, (&value, &autodiff)) in x[k].as_slice().iter().zip(autodiff.as_slice()).enumerate() {
-            let estimate = difference(value, scale, autodiff, rounding, &here, |v| evaluate(i, v))?;
-            elements.push(estimate);
+            elements.push(difference(value, scale, autodiff, rounding, here, |v| at(i, v))?);
         }
         inputs.push(Input::new(k, *x[k].shape(), elements));
     }
-    Ok(Report { inputs })
+    Ok(inputs)
 }
 
 /// How many units in the last place are allowed for in each result on the way.

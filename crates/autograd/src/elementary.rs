@@ -47,6 +47,14 @@ pub trait Function<const N: usize>: Debug + Copy + Send + Sync + 'static {
         self.value(Dual::seeded(x, needs)).0.d
     }
 
+    /// Σₖ ∂y/∂xₖ·dxₖ: the forward derivative along `dx`.
+    #[inline(always)]
+    fn tangent<S: Elementary>(&self, x: [X<S>; N], _y: X<S>, dx: [S; N]) -> S {
+        let moving = unrolled(X(Dual { v: x[0].0, d: [Slope::Of(dx[0])] }), |k| X(Dual { v: x[k].0, d: [Slope::Of(dx[k])] }));
+        let Dual { v, d: [slope] } = self.value(moving).0;
+        slope.or_lit(v)
+    }
+
     /// Gives `see` every quantity whose sign decides which branch of the function is taken.
     #[inline(always)]
     fn switches<S: Elementary>(&self, _x: [X<S>; N], _see: &mut dyn FnMut(S)) {}

@@ -2,7 +2,10 @@
 
 use std::{fmt, panic::Location, sync::Arc};
 
-use crate::shape::{MAX_RANK, Shape};
+use crate::{
+    guard::NonFinite,
+    shape::{MAX_RANK, Shape},
+};
 
 /// Why an operation, a constructor or a gradient could not be done.
 ///
@@ -285,6 +288,85 @@ pub enum ErrorKind {
         /// The number of inputs.
         arity: usize,
     },
+    /// A rule gave another number of gradients than there are inputs.
+    #[error("the gradient rule gave {found} gradients for {expected} inputs; one for each is needed")]
+    GradientCount {
+        /// The number of inputs.
+        expected: usize,
+        /// The number of gradients.
+        found: usize,
+    },
+    /// An operation was given another number of inputs than it takes.
+    #[error("{} taken, not {found}", plural(*expected, "input is", "inputs are"))]
+    InputCount {
+        /// How many it takes.
+        expected: usize,
+        /// How many were given.
+        found: usize,
+    },
+    /// An operation with several outputs was used as if it had one.
+    #[error("it has {outputs} outputs: apply_multi() gives a variable for each")]
+    OutputCount {
+        /// The number of outputs.
+        outputs: usize,
+    },
+    /// An operation whose rule gives first-order gradients only was asked for more.
+    #[error(
+        "its rule gives first-order gradients only, computed on tensors, and there is no {wanted}; a rule written as `impl Op` over Algebra has all orders"
+    )]
+    FirstOrderOnly {
+        /// What was asked for.
+        wanted: &'static str,
+    },
+    /// A gradient that a hook replaced was differentiated.
+    #[error("the gradient was replaced by the hook set at {hook}, and what a hook returns has no derivative")]
+    HookDerivative {
+        /// Where the hook was set.
+        hook: &'static Location<'static>,
+    },
+    /// An operation made of closures was asked for another element type.
+    #[error("it was given for {made_for} only, and cannot be computed in {asked}; `impl Op` is generic in the element type")]
+    Precision {
+        /// The element type of the closures.
+        made_for: &'static str,
+        /// The one asked for.
+        asked: &'static str,
+    },
+    /// A number that should not be there: NaN, infinite, or too large.
+    #[error("{0}")]
+    NonFinite(Box<NonFinite>),
+    /// A variable was used after the scope that made it.
+    #[error("this variable was made in the scope at {scope}, which is over; return it from the scope to use it afterwards")]
+    OutOfScope {
+        /// The scope.
+        scope: &'static Location<'static>,
+    },
+    /// A value inside a checkpoint was used outside.
+    #[error("its value lies inside the checkpoint at {checkpoint} and was not kept; return it from the checkpoint to use it afterwards")]
+    Dropped {
+        /// The checkpoint.
+        checkpoint: &'static Location<'static>,
+    },
+    /// A graph could not be run again.
+    #[error("{why}")]
+    Replay {
+        /// The reason.
+        why: String,
+    },
+    /// A function said to be pointwise is not.
+    #[error(
+        "the Jacobian is not diagonal: the gradient of a sum with random signs differs from that of a pointwise function in element {element} of input {input} ({found:e} where {expected:e} is expected)"
+    )]
+    NotDiagonal {
+        /// Which input, from 0.
+        input: usize,
+        /// Which of its elements.
+        element: usize,
+        /// What it would be.
+        expected: f64,
+        /// What it is.
+        found: f64,
+    },
     /// The gradients of a check could not be compared.
     #[error("{why}")]
     Check {
@@ -307,6 +389,10 @@ fn broadcast_message(left: &Shape, right: &Shape) -> String {
     format!(
         "shapes {left} and {right} do not broadcast: axis {axis} has length {a} on the left and {b} on the right; they must be equal, or one of them 1"
     )
+}
+
+fn plural(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn matrix_name(position: &[usize]) -> String {
@@ -393,6 +479,15 @@ impl Error {
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Error {
         Error(Arc::new(Inner { kind, op: None, shapes: Vec::new(), inside: None, at: None }))
+    }
+}
+
+/// With the operation, its shapes and its line.
+impl From<NonFinite> for Error {
+    fn from(found: NonFinite) -> Error {
+        let (op, at) = (found.op, found.location);
+        let shapes = found.operands.iter().map(|operand| operand.shape).collect();
+        Error::from(ErrorKind::NonFinite(Box::new(found))).in_op(op, || shapes).at(at)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Forward mode: derivatives along a direction, from the leaves to the root, as variables.
+//! Forward mode: derivatives along a direction, from the leaves to the root, as variables, or as tensors in the same pass as the values.
 //!
 //! Each node is asked for its forward derivative. What has no rule for it is linear and so its own derivative, or has its reverse rule
 //! transposed: the gradient is linear in the incoming one, and the gradient of that linear map is the forward derivative.
@@ -9,19 +9,20 @@ use crate::{
     accumulate::{Pending, Variables},
     backward::{self, Path},
     error::{Error, ErrorKind},
-    graph::Graph,
-    op::{Few, Handle, Linearity},
+    graph::{Graph, Kind, Tape, index, segment::Restored},
+    op::{Erased, Few, Handle, Linearity, Value},
     real::Real,
     tensor::Tensor,
-    var::{Var, other_graph},
+    var::Var,
 };
 
 /// The derivative of `root` as each of `wrt` moves along its entry of `dx`, as a variable of the shape of `root`.
 pub(crate) fn jvp<'g, T: Real>(root: Var<'g, T>, wrt: &[Var<'g, T>], dx: &[Var<'g, T>], at: &'static Location<'static>) -> Var<'g, T> {
     let graph = root.graph();
     let refused = |error: Error| graph.poison(error.in_op("jvp", Vec::new).at(at));
-    if let Some(stranger) = wrt.iter().chain(dx).find(|x| !std::ptr::eq(x.graph(), graph)) {
-        return refused(other_graph(root, *stranger));
+    let all: Few<Var<'g, T>> = [root].iter().chain(wrt).chain(dx).copied().collect();
+    if let Some(error) = graph.refusal(&all, at) {
+        return refused(error);
     }
     if let Some(bad) = [&root].into_iter().chain(wrt).chain(dx).find(|x| x.value().is_err()) {
         return *bad;
@@ -33,25 +34,48 @@ pub(crate) fn jvp<'g, T: Real>(root: Var<'g, T>, wrt: &[Var<'g, T>], dx: &[Var<'
             return refused(ErrorKind::Mismatch { expected, found, except: None }.into());
         }
         if !graph.tape.borrow().node(x.id()).needs_gradient {
-            return refused(ErrorKind::NoGradient { why: x.why_no_gradient() }.into());
+            return refused(ErrorKind::NoGradient { why: x.why_no_gradient(&[root.id()]) }.into());
         }
     }
 
-    let path = Path::between(graph, root, wrt);
+    let path = Path::between(graph, &[root], wrt);
     let mut tangents: Vec<Option<Var<'g, T>>> = vec![None; path.len()];
+    let mut restored = Restored::default();
     for (place, id) in path.ascending() {
         let node = Var::new(graph, id);
         graph.on_behalf_of(node.location(), || {
             let moved = wrt.iter().zip(dx).filter(|(x, _)| x.id() == id).map(|(_, dx)| *dx);
-            let through = node.op().and_then(|handle| {
+            let mut through = tangents[place].take();
+            let (handle, outputs) = {
+                let mut tape = graph.tape.borrow_mut();
+                if !tape.segments.is_empty() {
+                    restored.need(&mut tape, id);
+                }
+                match &tape.node(id).kind {
+                    Kind::Op(handle) => (Some(handle.clone()), index(handle.outputs())),
+                    _ => (None, 1),
+                }
+            };
+            if let Some(handle) = handle {
                 let inputs: Few<u32> = graph.tape.borrow().inputs(id).into();
                 let x: Few<Var<'g, T>> = inputs.iter().map(|&x| Var::new(graph, x)).collect();
                 let dx: Few<Option<Var<'g, T>>> = inputs.iter().map(|&x| tangents[path.place(x)?]).collect();
-                dx.iter().any(Option::is_some).then(|| through(graph, &handle, &x, node, &dx))
-            });
+                if dx.iter().any(Option::is_some) {
+                    let y: Few<Var<'g, T>> = (id..id + outputs).map(|y| Var::new(graph, y)).collect();
+                    let mut all = through_op(graph, &handle, &x, &y, &dx).into_iter();
+                    through = all.next();
+                    // The other outputs stand behind this one, and find theirs there.
+                    for (y, dy) in y[1..].iter().zip(all) {
+                        if let Some(place) = path.place(y.id()) {
+                            tangents[place] = Some(dy);
+                        }
+                    }
+                }
+            }
             tangents[place] = moved.chain(through).reduce(|a, b| a + b);
         });
     }
+    restored.finish(&mut graph.tape.borrow_mut());
     let found = path.place(root.id()).and_then(|place| tangents[place]);
     found.unwrap_or_else(|| zeros(root, at))
 }
@@ -64,52 +88,213 @@ fn zeros<'g, T: Real>(like: Var<'g, T>, at: &'static Location<'static>) -> Var<'
     }
 }
 
-/// The derivative of one operation.
-fn through<'g, T: Real>(graph: &'g Graph<T>, handle: &Handle, x: &[Var<'g, T>], y: Var<'g, T>, dx: &[Option<Var<'g, T>>]) -> Var<'g, T> {
-    let (operands, moved): (Few<_>, Few<_>) = (x.iter().collect(), dx.iter().map(Option::as_ref).collect());
-    if let Some(dy) = T::typed(handle.op()).jvp_recorded(&operands, &y, &moved) {
+/// The derivatives of all outputs of one operation.
+fn through_op<'g, T: Real>(
+    graph: &'g Graph<T>,
+    handle: &Handle,
+    x: &[Var<'g, T>],
+    y: &[Var<'g, T>],
+    dx: &[Option<Var<'g, T>>],
+) -> Few<Var<'g, T>> {
+    let at = y[0].location();
+    let (operands, results, moved): (Few<_>, Few<_>, Few<_>) =
+        (x.iter().collect(), y.iter().collect(), dx.iter().map(Option::as_ref).collect());
+    if let Some(dy) = T::typed(handle.op()).jvp_recorded(&operands, &results, &moved) {
         return dy;
     }
     match handle.op().linearity() {
         Linearity::Linear => {
-            let all: Few<_> = dx.iter().zip(x).map(|(dx, x)| dx.unwrap_or_else(|| zeros(*x, y.location()))).collect();
-            graph.call(handle.clone(), &all)
+            let all: Few<_> = dx.iter().zip(x).map(|(dx, x)| dx.unwrap_or_else(|| zeros(*x, at))).collect();
+            if y.len() == 1 {
+                return Few::from_iter([graph.call(handle.clone(), &all)]);
+            }
+            let first = T::push_all(graph, handle.clone(), &all, at);
+            (first..first + index(y.len())).map(|id| Var::new(graph, id)).collect()
         }
-        Linearity::Multilinear => {
+        Linearity::Multilinear if y.len() == 1 => {
             let parts = dx.iter().enumerate().filter_map(|(k, dx)| {
                 let mut factors: Few<_> = x.iter().copied().collect();
                 factors[k] = (*dx)?;
                 Some(graph.call(handle.clone(), &factors))
             });
-            parts.reduce(|a, b| a + b).unwrap_or_else(|| zeros(y, y.location()))
+            Few::from_iter([parts.reduce(|a, b| a + b).unwrap_or_else(|| zeros(y[0], at))])
         }
-        Linearity::Nonlinear => transposed(graph, handle, x, y, dx),
+        _ if handle.op().is_first_order() => {
+            let error = Error::from(ErrorKind::FirstOrderOnly { wanted: "forward derivative" }).in_op(handle.name(), Vec::new).at(at);
+            y.iter().map(|_| graph.poison(error.clone())).collect()
+        }
+        _ => transposed(graph, handle.op(), x, y, dx),
     }
 }
 
-/// The forward derivative as the gradient, by the incoming gradient u, of Σₖ ⟨vjpₖ(u), dxₖ⟩.
-fn transposed<'g, T: Real>(graph: &'g Graph<T>, handle: &Handle, x: &[Var<'g, T>], y: Var<'g, T>, dx: &[Option<Var<'g, T>>]) -> Var<'g, T> {
-    let at = y.location();
-    let u = match y.shape().and_then(|shape| Tensor::filled(T::ZERO, shape)) {
-        Ok(zeros) => graph.leaf(zeros, true, at),
-        Err(error) => return graph.poison(error),
+/// The forward derivatives as gradients, by the incoming gradients u of the outputs, of Σₖ ⟨vjpₖ(u), dxₖ⟩.
+fn transposed<'g, T: Real>(
+    graph: &'g Graph<T>,
+    op: &dyn Erased,
+    x: &[Var<'g, T>],
+    y: &[Var<'g, T>],
+    dx: &[Option<Var<'g, T>>],
+) -> Few<Var<'g, T>> {
+    let at = y[0].location();
+    let incoming = y.iter().map(|y| y.shape().and_then(|shape| Tensor::filled(T::ZERO, shape)).map(|zeros| graph.leaf(zeros, true, at)));
+    let u: Few<Var<'g, T>> = match incoming.collect::<Result<_, Error>>() {
+        Ok(u) => u,
+        Err(error) => return y.iter().map(|_| graph.poison(error.clone())).collect(),
     };
     // An input that stands there twice moves once, and its gradient is the sum of both.
     let path = Path::of(x.iter().zip(dx).filter(|(_, dx)| dx.is_some()).map(|(x, _)| x.id()).collect());
     let mut slots: Vec<Pending<'g, T>> = Vec::new();
     slots.resize_with(path.len(), Pending::default);
-    let operands: Few<_> = x.iter().collect();
-    let mut sink = Variables { x, slots: &mut slots, path: &path, op: handle };
-    T::typed(handle.op()).vjp_recorded(&operands, &y, &u, &mut sink);
+    let mut sink = Variables { x, slots: &mut slots, path: &path, op, guard: None };
+    let g: Few<_> = u.iter().map(Some).collect();
+    T::typed(op).vjp_recorded(&x.iter().collect::<Few<_>>(), &y.iter().collect::<Few<_>>(), &g, &mut sink);
     let parts = path.ascending().filter_map(|(place, id)| {
         let k = x.iter().zip(dx).position(|(x, dx)| x.id() == id && dx.is_some())?;
         Some((slots[place].finish(x[k])?.masked_mul(dx[k]?)).sum())
     });
     match parts.reduce(|a, b| a + b) {
-        Some(sum) if sum.shape().is_err() => sum,
+        Some(sum) if sum.shape().is_err() => y.iter().map(|_| sum).collect(),
         // A rule may give the incoming gradient to none, or to one whose gradient does not depend on it.
-        Some(sum) if sum.id() > u.id() => backward::grad(graph, sum, &[u], at)[0],
-        _ => zeros(y, at),
+        Some(sum) if sum.id() > u[u.len() - 1].id() => Few::from_vec(backward::grad(graph, sum, None, &u, at)),
+        _ => y.iter().map(|y| zeros(*y, at)).collect(),
+    }
+}
+
+/// The forward derivatives of all outputs of one operation, as tensors: in the same pass as the value, from the same rules. `None` of an
+/// input stands for zeros.
+pub(crate) fn pushed<T: Real>(
+    op: &dyn Erased,
+    x: &[&Value<T>],
+    y: &[&Value<T>],
+    dx: &[Option<&Tensor<T>>],
+    at: &'static Location<'static>,
+) -> Result<Few<Option<Tensor<T>>>, Error> {
+    let blamed = |error: Error| {
+        let shapes = || x.iter().filter_map(|x| x.tensor().ok().map(|x| *x.shape())).collect();
+        error.met_by(op.name(), shapes(), Some(at))
+    };
+    let all = |values: Few<Value<T>>| values.into_iter().map(|dy| dy.into_result().map(Some).map_err(blamed)).collect();
+    let values: Few<Option<Value<T>>> = dx.iter().map(|dx| dx.map(|dx| Value::Tensor(dx.clone()))).collect();
+    let moved: Few<Option<&Value<T>>> = values.iter().map(Option::as_ref).collect();
+    if let Some(dy) = T::typed(op).jvp(x, y, &moved) {
+        return all(dy);
+    }
+    match op.linearity() {
+        Linearity::Linear => {
+            let zeros = |x: &Value<T>| Tensor::filled(T::ZERO, *x.tensor()?.shape());
+            let parts: Few<Tensor<T>> =
+                dx.iter().zip(x).map(|(dx, x)| dx.cloned().map_or_else(|| zeros(x), Ok)).collect::<Result<_, Error>>()?;
+            let parts: Few<&Tensor<T>> = parts.iter().collect();
+            Ok(T::typed(op).forward_all(&parts).map_err(blamed)?.into_iter().map(Some).collect())
+        }
+        Linearity::Multilinear if y.len() == 1 => {
+            let mut sum: Option<Tensor<T>> = None;
+            for (k, dx) in dx.iter().enumerate() {
+                if let Some(dx) = dx {
+                    let mut factors = crate::op::tensors(x.iter().copied())?;
+                    factors[k] = dx;
+                    let part = T::typed(op).forward(&factors).map_err(blamed)?;
+                    sum = Some(match sum {
+                        Some(sum) => sum.add(&part)?,
+                        None => part,
+                    });
+                }
+            }
+            Ok(Few::from_iter([sum]))
+        }
+        _ if op.is_first_order() => Err(blamed(ErrorKind::FirstOrderOnly { wanted: "forward derivative" }.into())),
+        _ => {
+            // Transposing needs a graph for a moment, of this one operation.
+            let g = Graph::new();
+            let leaf = |x: &Value<T>| x.tensor().map(|x| g.leaf(x.clone(), true, at));
+            let x: Few<Var<'_, T>> = x.iter().map(|x| leaf(x)).collect::<Result<_, Error>>()?;
+            let y: Few<Var<'_, T>> = y.iter().map(|y| leaf(y)).collect::<Result<_, Error>>()?;
+            let dx: Few<Option<Var<'_, T>>> = dx.iter().map(|dx| dx.map(|dx| g.leaf(dx.clone(), false, at))).collect();
+            transposed(&g, op, &x, &y, &dx).into_iter().map(|dy| dy.value().map(Some).map_err(blamed)).collect()
+        }
+    }
+}
+
+impl<T: Real> Tape<T> {
+    /// Moves some leaves, and with them all nodes of a path to which they lead; the tangents of the rest are nothing.
+    pub(crate) fn push(&mut self, path: &Path, moved: &[(u32, Tensor<T>)]) -> Result<(), Error> {
+        let mut tangents = self.tangents.take().unwrap_or_default();
+        tangents.clear();
+        self.tangents = Some(tangents);
+        for (id, tangent) in moved {
+            self.set_tangent(*id, Some(tangent.clone()));
+        }
+        let mut restored = Restored::default();
+        let result = path.ascending().try_for_each(|(_, id)| {
+            if !self.segments.is_empty() {
+                restored.need(self, id);
+            }
+            self.move_node(id)
+        });
+        restored.finish(self);
+        result
+    }
+
+    /// Computes the tangents of a node that has a value and none yet.
+    pub(crate) fn move_node(&mut self, id: u32) -> Result<(), Error> {
+        let node = self.node(id);
+        let Kind::Op(handle) = &node.kind else { return Ok(()) };
+        if self.tangent(id).is_some() {
+            return Ok(());
+        }
+        let outputs = if self.has_multi { index(handle.outputs()) } else { 1 };
+        let tangents = {
+            let y: Few<&Value<T>> = (id..id + outputs).map(|y| &self.node(y).value).collect();
+            self.tangents_through(handle, self.inputs(id), &y, node.at)?
+        };
+        for (y, tangent) in (id..).zip(tangents) {
+            self.set_tangent(y, tangent);
+        }
+        Ok(())
+    }
+}
+
+impl<T: Real> Graph<T> {
+    /// A leaf that moves along a direction: a dual number of tensors. All that is computed from it carries its own
+    /// [tangent](Var::tangent), computed in the same pass, by the same rules. It may be differentiated by, too.
+    ///
+    /// ```
+    /// use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.dual(tensor![1.0, 2.0], tensor![1.0, 10.0]);
+    /// let y = x.square();
+    /// assert_eq!(y.tangent()?, Some(tensor![2.0, 40.0]));
+    /// // Forward over reverse: the tangent of a gradient is a second derivative.
+    /// let [slope] = g.grad(x.powi(3).sum(), [x]);
+    /// assert_eq!(slope.tangent()?, Some(tensor![6.0, 120.0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A tangent of another shape: the result is that error.
+    #[track_caller]
+    pub fn dual(&self, value: impl Into<Tensor<T>>, tangent: impl Into<Tensor<T>>) -> Var<'_, T> {
+        let (at, value, tangent) = (Location::caller(), value.into(), tangent.into());
+        if value.shape() != tangent.shape() {
+            let kind = ErrorKind::Mismatch { expected: *value.shape(), found: *tangent.shape(), except: None };
+            return self.poison(Error::from(kind).in_op("dual", || vec![*value.shape()]).at(at));
+        }
+        let leaf = self.leaf(value, true, at);
+        let mut tape = self.tape.borrow_mut();
+        tape.tangents.get_or_insert_default();
+        tape.set_tangent(leaf.id(), Some(tangent));
+        leaf
+    }
+}
+
+impl<T: Real> Var<'_, T> {
+    /// The derivative along the direction in which the [dual](Graph::dual) leaves of its graph move; `None` where it does not depend on any.
+    ///
+    /// # Errors
+    /// The first thing that went wrong on the way to the value.
+    pub fn tangent(self) -> Result<Option<Tensor<T>>, Error> {
+        self.value()?;
+        Ok(self.graph().tape.borrow().tangent(self.id()).cloned())
     }
 }
 

@@ -2,6 +2,10 @@
 //!
 //! Building, differentiating, drawing and dropping it are loops; nothing recurses, so memory alone limits its depth.
 
+pub(crate) mod scope;
+pub(crate) mod segment;
+pub(crate) mod replay;
+
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, HashMap},
@@ -11,11 +15,19 @@ use std::{
     sync::Arc,
 };
 
+use self::{
+    replay::Plan,
+    scope::{Cut, Vars},
+    segment::Segments,
+};
 use crate::{
-    backward::Gradients,
+    accumulate::Slot,
+    backward::{Gradients, Root},
     elementary::Side,
     error::{Error, ErrorKind},
-    op::{self, Few, Handle, Op, Value, Variadic},
+    guard::{Guard, NonFinite},
+    hook::Hook,
+    op::{self, Few, Handle, MultiOp, Op, Value, Variadic},
     real::Real,
     tensor::Tensor,
     var::Var,
@@ -42,6 +54,10 @@ pub struct Graph<T: Real> {
     pub(crate) identity: Arc<()>,
     /// While a gradient or a formula of several operations is recorded: the line that its nodes belong to.
     behalf: Cell<Option<&'static Location<'static>>>,
+    /// How many scopes have ended, so that a variable knows whether its node may be gone.
+    pub(crate) epoch: Cell<u32>,
+    /// The slots of the last sweep, empty, to be used again.
+    pub(crate) slots: Cell<Vec<Slot<T>>>,
 }
 
 pub(crate) struct Tape<T: Real> {
@@ -50,6 +66,19 @@ pub(crate) struct Tape<T: Real> {
     edges: Vec<u32>,
     names: BTreeMap<u32, Arc<str>>,
     pub(crate) bound: HashMap<LeafId, Bound>,
+    pub(crate) hooks: BTreeMap<u32, Vec<Hook<T>>>,
+    /// Nodes whose positions of extremes, or the like, were read: what comes of those is no function to differentiate.
+    pub(crate) readings: BTreeMap<u32, (&'static str, &'static Location<'static>)>,
+    pub(crate) segments: Segments,
+    cuts: Vec<Cut>,
+    /// In forward mode, the derivatives along the direction of the leaves, by node; what is missing does not move.
+    pub(crate) tangents: Option<Vec<Option<Tensor<T>>>>,
+    /// What no number may be.
+    pub(crate) guard: Option<Guard>,
+    /// Whether an operation that was not made in this library is on the tape, or one with several outputs.
+    pub(crate) has_foreign: bool,
+    pub(crate) has_multi: bool,
+    plan: Plan,
 }
 
 /// The node of a parameter.
@@ -60,6 +89,7 @@ pub(crate) struct Bound {
     chosen: bool,
 }
 
+#[derive(Clone)]
 pub(crate) struct Node<T: Real> {
     pub(crate) kind: Kind,
     pub(crate) value: Value<T>,
@@ -73,11 +103,17 @@ pub(crate) struct Node<T: Real> {
 }
 
 /// How a node came to be.
+#[derive(Clone)]
 pub(crate) enum Kind {
     Variable,
     Constant,
+    /// The value of its input, cut off.
     Detached,
+    /// The result of a scope. Its inputs are the variables that the scope had read.
+    Scoped,
     Op(Handle),
+    /// Another output of the operation that stands so many nodes before it; that node is its input.
+    Output(u32),
 }
 
 /// The identity of a leaf that outlives graphs, such as a parameter of a model.
@@ -117,6 +153,9 @@ impl fmt::Debug for LeafId {
     }
 }
 
+/// A value, and its tangent if it moves.
+type Moving<V, T> = (V, Option<Tensor<T>>);
+
 impl<T: Real> Default for Graph<T> {
     fn default() -> Self {
         Graph::new()
@@ -140,14 +179,221 @@ impl<T: Real> Tape<T> {
         let end = self.nodes.get(id as usize + 1).map_or(self.edges.len(), |next| next.first_edge as usize);
         &self.edges[first..end]
     }
+
+    /// A copy; values are shared until one of the two is replayed.
+    fn fork(&self) -> Tape<T> {
+        Tape {
+            nodes: self.nodes.clone(),
+            edges: self.edges.clone(),
+            names: self.names.clone(),
+            bound: self.bound.clone(),
+            hooks: self.hooks.clone(),
+            readings: self.readings.clone(),
+            segments: self.segments.clone(),
+            cuts: Vec::new(),
+            tangents: self.tangents.clone(),
+            plan: Plan::default(),
+            ..*self
+        }
+    }
+
+    /// Whether anything was computed from a node.
+    pub(crate) fn is_used(&self, id: u32) -> bool {
+        self.edges.contains(&id)
+    }
+
+    /// The number of nodes.
+    pub(crate) fn len(&self) -> u32 {
+        index(self.nodes.len())
+    }
+
+    /// The derivative of a node along the direction of the leaves, in forward mode.
+    #[inline]
+    pub(crate) fn tangent(&self, id: u32) -> Option<&Tensor<T>> {
+        self.tangents.as_ref()?.get(id as usize)?.as_ref()
+    }
+
+    pub(crate) fn set_tangent(&mut self, id: u32, tangent: Option<Tensor<T>>) {
+        if let Some(tangents) = &mut self.tangents {
+            if tangents.len() <= id as usize {
+                if tangent.is_none() {
+                    return;
+                }
+                tangents.resize(id as usize + 1, None);
+            }
+            tangents[id as usize] = tangent;
+        }
+    }
+
+    /// The first of several outputs, and how many nodes after it this one stands.
+    pub(crate) fn primary(&self, id: u32) -> (u32, u32) {
+        match self.node(id).kind {
+            Kind::Output(k) => (id - k, k),
+            _ => (id, 0),
+        }
+    }
+
+    /// The value of an operation, and its tangent in forward mode. Recording and computing again are this function.
+    #[inline]
+    fn output(&self, handle: &Handle, inputs: &[u32], at: &'static Location<'static>) -> Result<Moving<Tensor<T>, T>, Error> {
+        let x = op::tensors(inputs.iter().map(|&x| &self.node(x).value))?;
+        let y = T::forward(handle, &x, Some(at))?;
+        if self.guard.is_none() && self.tangents.is_none() {
+            return Ok((y, None));
+        }
+        self.guarded(handle, inputs, &y, at)?;
+        let y = Value::Tensor(y);
+        let mut tangents = self.tangents_through(handle, inputs, &[&y], at)?;
+        Ok((y.into_result()?, tangents.pop().flatten()))
+    }
+
+    /// As `output`, for an operation with several.
+    fn outputs(&self, handle: &Handle, inputs: &[u32], at: &'static Location<'static>) -> Result<Few<Moving<Value<T>, T>>, Error> {
+        let x = op::tensors(inputs.iter().map(|&x| &self.node(x).value))?;
+        let all = T::forward_all(handle, &x, at)?;
+        all.iter().try_for_each(|y| self.guarded(handle, inputs, y, at))?;
+        let all: Few<Value<T>> = all.into_iter().map(Value::Tensor).collect();
+        let tangents = self.tangents_through(handle, inputs, &all.iter().collect::<Few<_>>(), at)?;
+        Ok(all.into_iter().zip(tangents.into_iter().chain(std::iter::repeat(None))).collect())
+    }
+
+    /// Computes the value of a node from those of its inputs; of several outputs, all that have none.
+    pub(crate) fn compute(&mut self, id: u32) {
+        let (primary, _) = self.primary(id);
+        let Node { kind, at, .. } = self.node(primary);
+        match kind {
+            Kind::Op(handle) if self.has_multi && handle.outputs() > 1 => {
+                let count = handle.outputs();
+                let all = self.outputs(handle, self.inputs(primary), at);
+                let all = all.unwrap_or_else(|error| (0..count).map(|_| (Value::Error(error.clone()), None)).collect());
+                for (id, (value, tangent)) in (primary..).zip(all) {
+                    if matches!(self.node(id).value, Value::Dropped(_)) {
+                        self.nodes[id as usize].value = value;
+                        self.set_tangent(id, tangent);
+                    }
+                }
+            }
+            Kind::Op(handle) => {
+                let (value, tangent) = match self.output(handle, self.inputs(id), at) {
+                    Ok((value, tangent)) => (Value::Tensor(value), tangent),
+                    Err(error) => (Value::Error(error), None),
+                };
+                self.nodes[id as usize].value = value;
+                self.set_tangent(id, tangent);
+            }
+            Kind::Detached => {
+                if let Some(&source) = self.inputs(id).first() {
+                    self.nodes[id as usize].value = self.node(source).value.clone();
+                }
+            }
+            Kind::Variable | Kind::Constant | Kind::Scoped | Kind::Output(_) => {}
+        }
+    }
+
+    /// The error of a value that the guard does not let pass.
+    fn guarded(&self, handle: &Handle, inputs: &[u32], y: &Tensor<T>, at: &'static Location<'static>) -> Result<(), Error> {
+        if let Some(guard) = self.guard
+            && let Some(element) = guard.offence(y)
+        {
+            let op = (handle.name(), handle.derivation().is_some());
+            return Err(NonFinite::of_value(self, element, guard, op, inputs, y, at).into());
+        }
+        Ok(())
+    }
+
+    /// The tangents of all outputs of an operation; none if no input moves.
+    pub(crate) fn tangents_through(
+        &self,
+        handle: &Handle,
+        inputs: &[u32],
+        y: &[&Value<T>],
+        at: &'static Location<'static>,
+    ) -> Result<Few<Option<Tensor<T>>>, Error> {
+        if inputs.iter().all(|&x| self.tangent(x).is_none()) {
+            return Ok(Few::new());
+        }
+        let x: Few<&Value<T>> = inputs.iter().map(|&x| &self.node(x).value).collect();
+        let dx: Few<Option<&Tensor<T>>> = inputs.iter().map(|&x| self.tangent(x)).collect();
+        T::pushed(handle.op(), &x, y, &dx, at)
+    }
 }
 
 impl<T: Real> Graph<T> {
     /// An empty graph.
     #[must_use]
     pub fn new() -> Self {
-        let tape = Tape { nodes: Vec::new(), edges: Vec::new(), names: BTreeMap::new(), bound: HashMap::new() };
-        Graph { tape: RefCell::new(tape), identity: Arc::default(), behalf: Cell::new(None) }
+        let tape = Tape {
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            names: BTreeMap::new(),
+            bound: HashMap::new(),
+            hooks: BTreeMap::new(),
+            readings: BTreeMap::new(),
+            segments: Segments::default(),
+            cuts: Vec::new(),
+            tangents: None,
+            guard: None,
+            has_foreign: false,
+            has_multi: false,
+            plan: Plan::default(),
+        };
+        Graph::of(tape)
+    }
+
+    fn of(tape: Tape<T>) -> Self {
+        Graph { tape: RefCell::new(tape), identity: Arc::default(), behalf: Cell::new(None), epoch: Cell::new(0), slots: Cell::default() }
+    }
+
+    /// Empties the graph for another run; its memory is kept, and used again.
+    ///
+    /// A variable of before cannot be used any more: that does not compile.
+    ///
+    /// ```
+    /// use autograd::Graph;
+    /// let mut g = Graph::<f64>::new();
+    /// for step in 0..3 {
+    ///     let y = g.variable(f64::from(step)).sin();
+    ///     assert_eq!((y.item()?, g.len()), (f64::from(step).sin(), 2));
+    ///     g.clear();
+    /// }
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// ```compile_fail,E0502
+    /// # use autograd::Graph;
+    /// let mut g = Graph::<f64>::new();
+    /// let x = g.variable(1.0);
+    /// g.clear();
+    /// let y = x.sin(); // x is of what was cleared
+    /// ```
+    ///
+    /// The same holds for a graph that is gone:
+    ///
+    /// ```compile_fail,E0597
+    /// # use autograd::Graph;
+    /// let x = {
+    ///     let g = Graph::<f64>::new();
+    ///     g.variable(1.0)
+    /// };
+    /// let y = x.sin(); // the graph of x is gone
+    /// ```
+    pub fn clear(&mut self) {
+        let guard = self.tape.get_mut().guard.take();
+        let tape = self.tape.get_mut();
+        tape.nodes.clear();
+        tape.edges.clear();
+        tape.names.clear();
+        tape.bound.clear();
+        tape.hooks.clear();
+        tape.readings.clear();
+        tape.segments = Segments::default();
+        tape.cuts.clear();
+        tape.tangents = None;
+        tape.guard = guard;
+        (tape.has_foreign, tape.has_multi) = (false, false);
+        tape.plan.forget();
+        self.identity = Arc::default();
+        self.epoch.set(0);
     }
 
     /// A leaf to differentiate by: a tensor, or a number.
@@ -206,24 +452,35 @@ impl<T: Real> Graph<T> {
     #[track_caller]
     pub fn bind_as(&self, id: &LeafId, var: Var<'_, T>) -> Result<(), Error> {
         let at = Location::caller();
-        if !std::ptr::eq(var.graph(), self) {
-            let kind = ErrorKind::OtherGraph { here: at, there: var.location() };
-            return Err(Error::from(kind).in_op("bind_as", Vec::new).at(at));
+        if let Some(error) = self.refusal(&[var], at) {
+            return Err(error.in_op("bind_as", Vec::new).at(at));
         }
         self.tape.borrow_mut().bound.insert(id.clone(), Bound { node: var.id(), chosen: true });
         Ok(())
     }
 
-    /// The result of an operation with `N` inputs, built-in or yours.
+    /// The result of an operation of yours with `N` inputs; see [`Op`] for how one is written, and
+    /// [`check::op`](crate::check::op) for how it is certified.
+    ///
+    /// Its rule is not trusted: a gradient of the wrong shape, or one that is NaN although nothing that the rule was given is, is an error.
     #[track_caller]
     pub fn apply<'g, O: Op<N>, const N: usize>(&'g self, op: O, x: [Var<'g, T>; N]) -> Var<'g, T> {
-        self.call(Handle::new(op), &x)
+        self.tape.borrow_mut().has_foreign = true;
+        self.call(Handle::foreign(op), &x)
     }
 
-    /// The result of an operation with any number of inputs.
+    /// The result of an operation of yours with any number of inputs.
     #[track_caller]
     pub fn apply_variadic<'g, O: Variadic>(&'g self, op: O, x: &[Var<'g, T>]) -> Var<'g, T> {
-        self.call(Handle::variadic(op), x)
+        self.tape.borrow_mut().has_foreign = true;
+        self.call(Handle::foreign_variadic(op), x)
+    }
+
+    /// The results of an operation of yours with `N` inputs and `M` outputs; see [`MultiOp`].
+    #[track_caller]
+    pub fn apply_multi<'g, O: MultiOp<N, M>, const N: usize, const M: usize>(&'g self, op: O, x: [Var<'g, T>; N]) -> [Var<'g, T>; M] {
+        let first = T::push_all(self, Handle::multi(op), &x, self.line(Location::caller()));
+        std::array::from_fn(|k| Var::new(self, first + index(k)))
     }
 
     /// The result of an operation behind a handle.
@@ -281,7 +538,8 @@ impl<T: Real> Graph<T> {
     /// Where `root` does not depend on a variable the gradient is zero.
     ///
     /// # Errors
-    /// A root that is no scalar, a variable of another graph, a constant: each gradient is that error.
+    /// A root that is no scalar, a variable of another graph: each gradient is that error. So is the gradient by a constant, and by a
+    /// variable from which all ways to the root are cut off by [`detach`](Var::detach) or [`scope`](Graph::scope).
     ///
     /// ```
     /// use autograd::Graph;
@@ -295,8 +553,40 @@ impl<T: Real> Graph<T> {
     /// ```
     #[track_caller]
     pub fn grad<'g, const N: usize>(&'g self, root: Var<'g, T>, wrt: [Var<'g, T>; N]) -> [Var<'g, T>; N] {
-        let gradients = T::grad(self, root, &wrt, Location::caller());
+        let gradients = T::grad(self, root, None, &wrt, Location::caller());
         std::array::from_fn(|k| gradients[k])
+    }
+
+    /// The gradients of Σ cotangent·root by some variables, for a root of any shape, as variables that can be differentiated again, by the
+    /// cotangent too.
+    ///
+    /// # Errors
+    /// A cotangent of another shape than the root, and those of [`Graph::grad`]: each gradient is that error.
+    ///
+    /// ```
+    /// use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let (x, c) = (g.variable(tensor![1.0, 2.0]), g.variable(tensor![1.0, 10.0]));
+    /// let [dx] = g.vjp(x.square(), c, [x]);
+    /// assert_eq!(dx.value()?, tensor![2.0, 40.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn vjp<'g, const N: usize>(&'g self, root: Var<'g, T>, cotangent: Var<'g, T>, wrt: [Var<'g, T>; N]) -> [Var<'g, T>; N] {
+        let gradients = T::grad(self, root, Some(cotangent), &wrt, Location::caller());
+        std::array::from_fn(|k| gradients[k])
+    }
+
+    /// The gradients of the sum of several roots, in one sweep: scalars, or variables of any shape with their cotangents. See [`Root`].
+    ///
+    /// # Errors
+    /// As [`Var::backward`] and [`Var::backward_with`]; no root at all.
+    #[track_caller]
+    pub fn backward<'g, 'c>(&'g self, roots: impl IntoIterator<Item = Root<'g, 'c, T>>) -> Result<Gradients<T>, Error> {
+        let roots: Few<Root<'g, 'c, T>> = roots.into_iter().collect();
+        let mut gradients = Gradients::empty(self);
+        T::backward(self, &roots, None, Location::caller(), &mut gradients)?;
+        Ok(gradients)
     }
 
     /// The derivative of `root` as each variable of `wrt` moves along its entry of `dx`: J·dx, of the shape of `root`, as a variable that
@@ -351,9 +641,13 @@ impl<T: Real> Graph<T> {
         Var::new(self, self.push(kind, &[], Value::Tensor(value), needs_gradient, at))
     }
 
-    /// A constant that says of itself that it was detached.
-    pub(crate) fn detached(&self, value: Value<T>, at: &'static Location<'static>) -> Var<'_, T> {
-        Var::new(self, self.push(Kind::Detached, &[], value, false, at))
+    /// The same value as a constant that says of itself that it was detached.
+    pub(crate) fn detached(&self, var: Var<'_, T>, at: &'static Location<'static>) -> Var<'_, T> {
+        if let Some(error) = self.refusal(&[var], at) {
+            return self.poison(error.in_op("detach", Vec::new).at(at));
+        }
+        let value = self.tape.borrow().node(var.id()).value.clone();
+        Var::new(self, self.push(Kind::Detached, &[var.id()], value, false, at))
     }
 
     /// A node that holds an error.
@@ -364,30 +658,64 @@ impl<T: Real> Graph<T> {
         Var::new(self, self.push(Kind::Constant, &[], Value::Error(error), true, at))
     }
 
+    /// Why some variables cannot be used on this graph: one is of another graph, or was lost in a scope.
+    #[inline]
+    pub(crate) fn refusal(&self, x: &[Var<'_, T>], at: &'static Location<'static>) -> Option<Error> {
+        let epoch = self.epoch.get();
+        if x.iter().all(|v| std::ptr::eq(v.graph(), self) && v.epoch() == epoch) {
+            return None;
+        }
+        if let Some(stranger) = x.iter().find(|v| !std::ptr::eq(v.graph(), self)) {
+            let native = x.iter().find(|v| std::ptr::eq(v.graph(), self));
+            return Some(ErrorKind::OtherGraph { here: native.map_or(at, |v| v.location()), there: stranger.location() }.into());
+        }
+        x.iter().find_map(|v| self.lost(*v))
+    }
+
     /// Applies an operation and puts the result on the tape. Compiled once for each element type.
     pub(crate) fn record(&self, op: Handle, x: &[Var<'_, T>], at: &'static Location<'static>) -> u32 {
-        let stranger = x.iter().find(|v| !std::ptr::eq(v.graph(), self));
-        if let Some(stranger) = stranger {
-            let native = x.iter().find(|v| std::ptr::eq(v.graph(), self));
-            let kind = ErrorKind::OtherGraph { here: native.map_or(at, |v| v.location()), there: stranger.location() };
-            return self.poison(Error::from(kind).in_op(op.name(), Vec::new).at(at)).id();
+        if let Some(error) = self.refusal(x, at) {
+            return self.poison(error.in_op(op.name(), Vec::new).at(at)).id();
         }
-        let (value, needs_gradient) = {
-            let tape = self.tape.borrow();
-            let nodes = x.iter().map(|v| tape.node(v.id()));
-            let needs_gradient = nodes.clone().any(|node| node.needs_gradient);
-            let value = match op::tensors(nodes.map(|node| &node.value)) {
-                Ok(x) => T::forward(&op, &x, Some(at)),
-                // Of several errors the one that was made first is passed on.
-                Err(any) => {
-                    let first = x.iter().filter(|v| tape.node(v.id()).value.tensor().is_err()).min_by_key(|v| v.id());
-                    Err(first.and_then(|v| tape.node(v.id()).value.tensor().err()).unwrap_or(any))
-                }
-            };
-            (value.into(), needs_gradient)
-        };
         let inputs: Few<u32> = x.iter().map(|v| v.id()).collect();
-        self.push(Kind::Op(op), &inputs, value, needs_gradient, at)
+        let (value, tangent, needs_gradient) = {
+            let tape = self.tape.borrow();
+            let needs_gradient = inputs.iter().any(|&x| tape.node(x).needs_gradient);
+            let (value, tangent) = match tape.output(&op, &inputs, at) {
+                Ok((value, tangent)) => (Value::Tensor(value), tangent),
+                // Of several errors the one that was made first is passed on.
+                Err(error) => (Value::Error(tape.first_error(&inputs).unwrap_or(error)), None),
+            };
+            (value, tangent, needs_gradient)
+        };
+        let id = self.push(Kind::Op(op), &inputs, value, needs_gradient, at);
+        if tangent.is_some() {
+            self.tape.borrow_mut().set_tangent(id, tangent);
+        }
+        id
+    }
+
+    /// Applies an operation with several outputs, and gives the node of the first; the others follow it.
+    pub(crate) fn record_all(&self, op: Handle, x: &[Var<'_, T>], at: &'static Location<'static>) -> u32 {
+        let outputs = op.outputs();
+        let refused = |error: Error| (0..outputs).map(|_| self.poison(error.clone()).id()).min().unwrap_or_default();
+        if let Some(error) = self.refusal(x, at) {
+            return refused(error.in_op(op.name(), Vec::new).at(at));
+        }
+        let inputs: Few<u32> = x.iter().map(|v| v.id()).collect();
+        let first_error = self.tape.borrow().first_error(&inputs);
+        if let Some(error) = first_error {
+            return refused(error);
+        }
+        let needs_gradient = inputs.iter().any(|&x| self.tape.borrow().node(x).needs_gradient);
+        let first = self.push(Kind::Op(op), &inputs, Value::Dropped(at), needs_gradient, at);
+        for k in 1..index(outputs) {
+            self.push(Kind::Output(k), &[first], Value::Dropped(at), needs_gradient, at);
+        }
+        let mut tape = self.tape.borrow_mut();
+        (tape.has_multi, tape.has_foreign) = (true, true);
+        tape.compute(first);
+        first
     }
 
     #[inline]
@@ -401,6 +729,14 @@ impl<T: Real> Graph<T> {
 
     pub(crate) fn name(&self, id: u32, name: &str) {
         self.tape.borrow_mut().names.insert(id, name.into());
+    }
+}
+
+impl<T: Real> Tape<T> {
+    /// Of several errors, the one that was made first.
+    fn first_error(&self, inputs: &[u32]) -> Option<Error> {
+        let bad = inputs.iter().copied().filter(|&id| self.node(id).value.tensor().is_err()).min()?;
+        self.node(bad).value.tensor().err().map(|error| error.at(self.node(bad).at))
     }
 }
 
@@ -434,7 +770,7 @@ impl Graph<f64> {
 
 /// A position on the tape. Four billion nodes take 200 GB; before that, memory ends.
 #[allow(clippy::cast_possible_truncation)]
-fn index(n: usize) -> u32 {
+pub(crate) fn index(n: usize) -> u32 {
     debug_assert!(u32::try_from(n).is_ok());
     n as u32
 }

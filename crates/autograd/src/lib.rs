@@ -99,16 +99,20 @@ mod graph;
 mod var;
 mod accumulate;
 mod backward;
+mod hook;
 mod forward;
+mod reason;
+mod guard;
 pub mod functional;
 pub mod check;
 
-pub use backward::Gradients;
+pub use backward::{Gradients, Root};
 pub use error::{Error, ErrorKind};
-pub use graph::{Graph, LeafId};
+pub use graph::{Graph, LeafId, scope::Vars};
+pub use guard::{Guard, NonFinite, Operand, Stage};
 pub use indices::Indices;
 pub use op::{
-    Algebra, Op, Sink,
+    Algebra, MultiOp, Op, Sink,
     window::{Conv, ConvTranspose, Pool},
 };
 pub use real::Real;

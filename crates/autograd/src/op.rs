@@ -24,6 +24,7 @@ pub mod normalise;
 pub mod standardise;
 pub mod attention;
 pub mod dropout;
+mod custom;
 
 use std::fmt::Debug;
 
@@ -31,8 +32,9 @@ pub(crate) use algebra::tensors;
 pub use algebra::{Algebra, Apply, Value};
 pub(crate) use catalogue::sample;
 pub use catalogue::{Entry, Mistake, Sample, catalogue, families};
-pub use erased::{Engine, Handle, Typed};
-pub(crate) use erased::{Erased, Few};
+pub use custom::{Custom, FirstOrder};
+pub use erased::{Engine, Handle};
+pub(crate) use erased::{Erased, Few, Fixed, Several, Typed};
 pub(crate) use methods::methods;
 
 pub use crate::tensor::kernel::index::{Place, Window};
@@ -126,6 +128,69 @@ pub trait Variadic: Debug + Send + Sync + 'static {
     /// In which way the value depends on the inputs.
     fn linearity(&self) -> Linearity {
         Linearity::Nonlinear
+    }
+}
+
+/// An operation with `N` inputs and `M` outputs. See [`Op`] for the meaning of the methods.
+///
+/// It is applied with [`Graph::apply_multi`](crate::Graph::apply_multi), which gives a variable for each output.
+///
+/// ```
+/// use autograd::{Error, Graph, MultiOp, Real, Tensor, op::{Algebra, Sink}};
+///
+/// /// Cartesian coordinates as polar ones: the radius and the angle.
+/// #[derive(Debug)]
+/// struct Polar;
+///
+/// impl MultiOp<2, 2> for Polar {
+///     fn name(&self) -> &'static str { "polar" }
+///     fn forward<T: Real>(&self, [x, y]: [&Tensor<T>; 2]) -> Result<[Tensor<T>; 2], Error> {
+///         Ok([x.hypot(y)?, y.atan2(x)?])
+///     }
+///     fn vjp<T: Real, A: Algebra<T>>(&self, [x, y]: [&A; 2], [r, _]: [&A; 2], g: [Option<&A>; 2], out: &mut dyn Sink<T, A>) {
+///         let [cos, sin] = [x.div(r), y.div(r)];
+///         if let Some(dr) = g[0] {
+///             out.add(0, dr.mul(&cos));
+///             out.add(1, dr.mul(&sin));
+///         }
+///         if let Some(dangle) = g[1] {
+///             out.add(0, dangle.mul(&sin.neg()).div(r));
+///             out.add(1, dangle.mul(&cos).div(r));
+///         }
+///     }
+/// }
+///
+/// let g = Graph::<f64>::new();
+/// let (x, y) = (g.variable(3.0), g.variable(4.0));
+/// let [r, angle] = g.apply_multi(Polar, [x, y]);
+/// assert_eq!((r.item()?, angle.item()?), (5.0, (4f64 / 3.0).atan()));
+/// let [dx, dy] = g.grad(r * angle, [x, y]);
+/// assert!((dx.item()? - (0.6 * angle.item()? - 0.8)).abs() < 1e-15);
+/// assert!((dy.item()? - (0.8 * angle.item()? + 0.6)).abs() < 1e-15);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+pub trait MultiOp<const N: usize, const M: usize>: Debug + Send + Sync + 'static {
+    /// The name in errors and explanations.
+    fn name(&self) -> &'static str;
+
+    /// The values, or why there are none.
+    ///
+    /// # Errors
+    /// Whatever the operation cannot do.
+    fn forward<T: Real>(&self, x: [&Tensor<T>; N]) -> Result<[Tensor<T>; M], Error>;
+
+    /// Adds the incoming gradients, pulled back, for each input that needs it. An output on which nothing depends has none.
+    fn vjp<T: Real, A: Algebra<T>>(&self, x: [&A; N], y: [&A; M], g: [Option<&A>; M], out: &mut dyn Sink<T, A>);
+
+    /// In which way the values depend on the inputs. [`Linearity::Multilinear`] counts as nonlinear here.
+    fn linearity(&self) -> Linearity {
+        Linearity::Nonlinear
+    }
+
+    /// The forward derivatives of all outputs along `dx`. Without a rule here, [`MultiOp::linearity`] decides, or the reverse rule is
+    /// transposed.
+    fn jvp<T: Real, A: Algebra<T>>(&self, _x: [&A; N], _y: [&A; M], _dx: [Option<&A>; N]) -> Option<[A; M]> {
+        None
     }
 }
 

@@ -10,9 +10,9 @@ use std::{
 use crate::{
     backward::Gradients,
     elementary::{Derivation, Elementary},
-    error::{Error, ErrorKind},
-    graph::{Graph, Kind},
-    op::Handle,
+    error::Error,
+    graph::{Graph, Kind, Tape},
+    op::{Handle, Value},
     real::Real,
     shape::Shape,
     tensor::Tensor,
@@ -25,6 +25,8 @@ use crate::{
 pub struct Var<'g, T: Real> {
     graph: &'g Graph<T>,
     id: u32,
+    /// The number of scopes that had ended when it was made.
+    epoch: u32,
 }
 
 // Not derived: that would ask for `T: Clone` and `T: Copy`.
@@ -40,12 +42,22 @@ impl<T: Real> Copy for Var<'_, T> {}
 impl<'g, T: Real> Var<'g, T> {
     #[inline]
     pub(crate) fn new(graph: &'g Graph<T>, id: u32) -> Self {
-        Var { graph, id }
+        Var { graph, id, epoch: graph.epoch.get() }
     }
 
     #[inline]
     pub(crate) fn id(self) -> u32 {
         self.id
+    }
+
+    #[inline]
+    pub(crate) fn epoch(self) -> u32 {
+        self.epoch
+    }
+
+    /// Its node on the tape, seen by `f`, unless that was lost at the end of a scope.
+    fn look<R>(self, f: impl FnOnce(&Tape<T>) -> R) -> Option<R> {
+        self.graph.has(self).then(|| f(&self.graph.tape.borrow()))
     }
 
     /// The graph it belongs to.
@@ -60,7 +72,19 @@ impl<'g, T: Real> Var<'g, T> {
     /// # Errors
     /// The first thing that went wrong on the way to it.
     pub fn value(self) -> Result<Tensor<T>, Error> {
-        self.graph.tape.borrow().node(self.id).value.tensor().cloned()
+        self.with_value(Clone::clone)
+    }
+
+    fn with_value<R>(self, f: impl FnOnce(&Tensor<T>) -> R) -> Result<R, Error> {
+        if let Some(error) = self.graph.lost(self) {
+            return Err(error);
+        }
+        let tape = self.graph.tape.borrow();
+        let node = tape.node(self.id);
+        match &node.value {
+            Value::Tensor(tensor) => Ok(f(tensor)),
+            other => other.tensor().map(f).map_err(|error| error.at(node.at)),
+        }
     }
 
     /// The value as a number.
@@ -79,32 +103,41 @@ impl<'g, T: Real> Var<'g, T> {
     /// # Errors
     /// The first thing that went wrong on the way to it.
     pub fn shape(self) -> Result<Shape, Error> {
-        self.graph.tape.borrow().node(self.id).value.tensor().map(|t| *t.shape())
+        self.with_value(|t| *t.shape())
     }
 
     /// The same variable under a name, which is shown in explanations.
     #[must_use]
     pub fn named(self, name: &str) -> Self {
-        self.graph.name(self.id, name);
+        if self.graph.has(self) {
+            self.graph.name(self.id, name);
+        }
         self
     }
 
     /// The name given to it.
     #[must_use]
     pub fn name(self) -> Option<Arc<str>> {
-        self.graph.tape.borrow().name(self.id).cloned()
+        self.look(|tape| tape.name(self.id).cloned()).flatten()
     }
 
     /// The operation that made it; `None` for leaves.
     #[must_use]
     pub fn op(self) -> Option<Handle> {
-        match &self.graph.tape.borrow().node(self.id).kind {
+        let handle = |tape: &Tape<T>| match &tape.node(tape.primary(self.id).0).kind {
             Kind::Op(handle) => Some(handle.clone()),
-            Kind::Variable | Kind::Constant | Kind::Detached => None,
-        }
+            _ => None,
+        };
+        self.look(handle).flatten()
     }
 
-    /// What the operation that made it was applied to, in order; nothing for leaves. With [`Graph::vars`], whoever wants to can walk the
+    /// Which output it is of the operation that made it, from 0.
+    #[must_use]
+    pub fn output(self) -> usize {
+        self.look(|tape| tape.primary(self.id).1 as usize).unwrap_or_default()
+    }
+
+    /// What the operation that made it was applied to, in order; nothing for leaves. That of a detached value is what it was detached from. With [`Graph::vars`], whoever wants to can walk the
     /// graph.
     ///
     /// ```
@@ -118,7 +151,8 @@ impl<'g, T: Real> Var<'g, T> {
     /// ```
     #[must_use]
     pub fn inputs(self) -> Vec<Self> {
-        self.graph.tape.borrow().inputs(self.id).iter().map(|&x| Var::new(self.graph, x)).collect()
+        let inputs = |tape: &Tape<T>| tape.inputs(tape.primary(self.id).0).iter().map(|&x| Var::new(self.graph, x)).collect();
+        self.look(inputs).unwrap_or_default()
     }
 
     /// Its place among [`Graph::vars`]: the number of nodes made before it.
@@ -140,24 +174,42 @@ impl<'g, T: Real> Var<'g, T> {
         self.op()?.derivation()
     }
 
-    /// The line of source that made it.
+    /// The line of source that made it; that of the scope, if it was lost at the end of one.
     #[must_use]
     pub fn location(self) -> &'static Location<'static> {
-        self.graph.tape.borrow().node(self.id).at
+        let tape = self.graph.tape.borrow();
+        tape.lost(self.id, self.epoch).unwrap_or_else(|| tape.node(self.id).at)
     }
 
-    /// The same value as a constant: no gradient goes further back from here.
+    /// The same value as a constant: no gradient goes further back from here, along this way. Other uses of the variable are as before.
+    ///
+    /// ```
+    /// # use autograd::Graph;
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(3.0);
+    /// let y = x * x.detach(); // the second factor counts as the number 3
+    /// assert_eq!(y.backward()?.wrt(x)?.item()?, 3.0);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn detach(self) -> Self {
-        let value = self.graph.tape.borrow().node(self.id).value.clone();
-        self.graph.detached(value, Location::caller())
+        self.graph.detached(self, Location::caller())
+    }
+
+    /// [`detach`](Var::detach) by the name that JAX and TensorFlow give it.
+    #[must_use]
+    #[track_caller]
+    pub fn stop_gradient(self) -> Self {
+        self.graph.detached(self, Location::caller())
     }
 
     /// Keeps the gradient of this variable in [`Gradients`] although it is no leaf.
     #[must_use]
     pub fn retain_grad(self) -> Self {
-        self.graph.tape.borrow_mut().nodes[self.id as usize].retained = true;
+        if self.graph.has(self) {
+            self.graph.tape.borrow_mut().nodes[self.id as usize].retained = true;
+        }
         self
     }
 
@@ -169,7 +221,9 @@ impl<'g, T: Real> Var<'g, T> {
     /// The first thing that went wrong on the way to this value; [`ErrorKind::NotScalar`].
     #[track_caller]
     pub fn backward(self) -> Result<Gradients<T>, Error> {
-        T::backward(self, None, Location::caller())
+        let mut gradients = Gradients::empty(self.graph);
+        T::backward(self.graph, &[self.into()], None, Location::caller(), &mut gradients)?;
+        Ok(gradients)
     }
 
     /// The gradients of Σ cotangent·value, for a value of any shape.
@@ -178,24 +232,34 @@ impl<'g, T: Real> Var<'g, T> {
     /// As [`Var::backward`]; [`ErrorKind::Mismatch`] when the cotangent has another shape.
     #[track_caller]
     pub fn backward_with(self, cotangent: &Tensor<T>) -> Result<Gradients<T>, Error> {
-        T::backward(self, Some(cotangent), Location::caller())
+        let mut gradients = Gradients::empty(self.graph);
+        T::backward(self.graph, &[(self, cotangent).into()], None, Location::caller(), &mut gradients)?;
+        Ok(gradients)
     }
 
-    /// Why [`Gradients`] hold nothing for this variable.
-    pub(crate) fn why_no_gradient(self) -> String {
-        let tape = self.graph.tape.borrow();
-        let node = tape.node(self.id);
-        match &node.kind {
-            Kind::Constant => format!("it is a constant, made at {}", node.at),
-            Kind::Detached => format!("it was detached at {}", node.at),
-            Kind::Op(op) if !node.needs_gradient => format!("it depends on constants alone ({} at {})", op.name(), node.at),
-            Kind::Op(op) if !node.retained => format!(
-                "it is an intermediate value ({} at {}), and those are kept only if retain_grad() was called before backward()",
-                op.name(),
-                node.at
-            ),
-            Kind::Variable | Kind::Op(_) => format!("the value that backward() started from does not depend on it (made at {})", node.at),
-        }
+    /// As [`Var::backward`], into the memory of gradients that are not needed any more: with [`Graph::replay`], a way to take many gradients
+    /// without allocating.
+    ///
+    /// # Errors
+    /// As [`Var::backward`]; what was in `gradients` is gone then.
+    ///
+    /// ```
+    /// use autograd::{Gradients, Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(1.0);
+    /// let y = x.sin();
+    /// let mut grads = Gradients::empty(&g);
+    /// for step in 0..3 {
+    ///     let at = f64::from(step);
+    ///     g.replay(&[(x, &at.into())])?;
+    ///     y.backward_into(&mut grads)?;
+    ///     assert_eq!(grads.wrt(x)?.item()?, at.cos());
+    /// }
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn backward_into(self, gradients: &mut Gradients<T>) -> Result<(), Error> {
+        T::backward(self.graph, &[self.into()], None, Location::caller(), gradients)
     }
 }
 
@@ -256,13 +320,11 @@ impl<T: Real> Neg for Var<'_, T> {
 impl<T: Real> fmt::Debug for Var<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tape = self.graph.tape.borrow();
+        if let Some(scope) = tape.lost(self.id, self.epoch) {
+            return write!(f, "Var #{} of the scope at {scope}, which is over", self.id);
+        }
         let node = tape.node(self.id);
-        let kind = match &node.kind {
-            Kind::Variable => "variable",
-            Kind::Constant => "constant",
-            Kind::Detached => "detached",
-            Kind::Op(op) => op.name(),
-        };
+        let (kind, _) = tape.described(self.id);
         write!(f, "Var #{} ", self.id)?;
         if let Some(name) = tape.name(self.id) {
             write!(f, "{name:?} ")?;
@@ -273,9 +335,4 @@ impl<T: Real> fmt::Debug for Var<'_, T> {
             Err(error) => write!(f, "error: {error}"),
         }
     }
-}
-
-/// What is wrong when a variable belongs to another graph than expected.
-pub(crate) fn other_graph<T: Real>(here: Var<'_, T>, stranger: Var<'_, T>) -> Error {
-    ErrorKind::OtherGraph { here: here.location(), there: stranger.location() }.into()
 }

@@ -116,6 +116,13 @@ fn over_paths<S: Elementary, const K: usize>(slopes: [Slope<S>; K], d: [Slope<S>
     sum
 }
 
+/// Σ slopeₖ·dxₖ over the at most three operands of a function of the table, in the world of `like`.
+#[inline(always)]
+#[track_caller]
+pub(super) fn along<S: Elementary, const K: usize>(slopes: [Slope<S>; K], dx: [S; K], like: S) -> S {
+    over_paths(slopes, unrolled(Const(0.0), |k| Of(dx[k]))).or_lit(like)
+}
+
 /// A number together with its derivatives by `N` variables.
 ///
 /// ```

@@ -16,7 +16,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E, PI};
 
-use super::{Dual, Function, IntoSlope, Operand, Slope, X};
+use super::{Dual, Function, IntoSlope, Operand, Slope, X, dual::along};
 
 /// 1/√(2π), the height of the standard normal density.
 const NORMAL_HEIGHT: f64 = 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
@@ -273,6 +273,16 @@ macro_rules! functions {
                 ) -> [Slope<S>; { [stringify!($x0) $(, stringify!($x))*].len() }] {
                     $($(let $p = self.$p;)+)?
                     functions!(@slopes $d $value needs ($x0 $(, $x)*))
+                }
+
+                #[inline(always)]
+                fn tangent<S: Elementary>(
+                    &self,
+                    x: [X<S>; { [stringify!($x0) $(, stringify!($x))*].len() }],
+                    y: X<S>,
+                    dx: [S; { [stringify!($x0) $(, stringify!($x))*].len() }],
+                ) -> S {
+                    along(self.slopes(x, y, [true; { [stringify!($x0) $(, stringify!($x))*].len() }]), dx, y.0)
                 }
 
                 #[inline(always)]

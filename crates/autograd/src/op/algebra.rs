@@ -5,7 +5,7 @@ use std::panic::Location;
 use super::{Handle, Op, Place, Sink, erased::Few, index, linear, movement, pointwise::Pointwise, reduce};
 use crate::{
     elementary::{Elementary, Function, Slope, X},
-    error::Error,
+    error::{Error, ErrorKind},
     real::Real,
     shape::Shape,
     tensor::{Tensor, kernel::pointwise as kernel},
@@ -100,6 +100,8 @@ pub enum Value<T: Real> {
     Tensor(Tensor<T>),
     /// Why there is none.
     Error(Error),
+    /// It was computed inside the checkpoint at this line, and is computed again where a gradient needs it.
+    Dropped(&'static Location<'static>),
 }
 
 impl<T: Real> Value<T> {
@@ -111,17 +113,24 @@ impl<T: Real> Value<T> {
     pub fn tensor(&self) -> Result<&Tensor<T>, Error> {
         match self {
             Value::Tensor(tensor) => Ok(tensor),
-            Value::Error(error) => Err(error.clone()),
+            _ => Err(self.error()),
         }
     }
-}
 
-impl<T: Real> Value<T> {
+    /// Why there is no tensor.
+    fn error(&self) -> Error {
+        match self {
+            Value::Error(error) => error.clone(),
+            Value::Dropped(checkpoint) => ErrorKind::Dropped { checkpoint }.into(),
+            Value::Tensor(_) => ErrorKind::NoInputs.into(), // never asked
+        }
+    }
+
     /// The tensor, or why there is none.
     pub(crate) fn into_result(self) -> Result<Tensor<T>, Error> {
         match self {
             Value::Tensor(tensor) => Ok(tensor),
-            Value::Error(error) => Err(error),
+            other => Err(other.error()),
         }
     }
 }
@@ -143,7 +152,7 @@ pub(crate) fn tensors<'a, T: Real>(x: impl Iterator<Item = &'a Value<T>>) -> Res
     for value in x {
         match value {
             Value::Tensor(tensor) => tensors.push(tensor),
-            Value::Error(error) => return Err(error.clone()),
+            other => return Err(other.error()),
         }
     }
     Ok(tensors)
@@ -159,14 +168,14 @@ impl<T: Real> Apply<T> for Value<T> {
         match tensors(x.iter().copied()) {
             Ok(tensors) => match formula() {
                 Value::Error(error) => Value::Error(error.met_by(name, tensors.iter().map(|t| *t.shape()).collect(), Some(at))),
-                value @ Value::Tensor(_) => value,
+                value => value,
             },
             Err(error) => Value::Error(error),
         }
     }
 
     fn pull_back(op: &Handle, x: &[&Self], y: &Self, g: &Self, out: &mut dyn Sink<T, Self>) {
-        T::typed(op.op()).vjp(x, y, g, out);
+        T::typed(op.op()).vjp(x, &[y], &[Some(g)], out);
     }
 }
 
@@ -176,23 +185,15 @@ impl<T: Real> Algebra<T> for Value<T> {
     }
 
     fn tangent<F: Function<N>, const N: usize>(function: &F, x: [&Self; N], y: &Self, dx: [Option<&Self>; N]) -> Self {
-        // Each slope is the gradient of its operand before broadcasting is undone: of operands that are all stretched already.
-        let shape = y.shape();
-        let stretched = x.map(|x| movement::Methods::broadcast_as(x, &shape));
-        let ones = Value::from(Tensor::filled(T::ONE, shape));
-        let slopes = tensors(stretched.iter().chain([y, &ones]))
-            .and_then(|all| kernel::gradients(function, std::array::from_fn(|k| all[k]), all[N], all[N + 1], dx.map(|dx| dx.is_some())));
-        let zeros = || Value::from(Tensor::filled(T::ZERO, shape));
-        match slopes {
-            Ok(slopes) => {
-                let parts = slopes
-                    .into_iter()
-                    .zip(dx)
-                    .filter_map(|(slope, dx)| Some(super::pointwise::Methods::masked_mul(&Value::Tensor(slope?), dx?)));
-                parts.reduce(|a, b| super::pointwise::Methods::add(&a, &b)).unwrap_or_else(zeros)
+        let values = || -> Result<Tensor<T>, Error> {
+            let all = tensors(x.into_iter().chain([y]))?;
+            let mut moved = [None; N];
+            for (moved, dx) in moved.iter_mut().zip(dx) {
+                *moved = dx.map(Value::tensor).transpose()?;
             }
-            Err(error) => Value::Error(error),
-        }
+            kernel::tangent(function, std::array::from_fn(|k| all[k]), all[N], moved)
+        };
+        values().into()
     }
 
     fn constant(&self, value: impl Into<Tensor<T>>) -> Self {
@@ -266,7 +267,7 @@ impl<T: Real> Apply<T> for Var<'_, T> {
     }
 
     fn pull_back(op: &Handle, x: &[&Self], y: &Self, g: &Self, out: &mut dyn Sink<T, Self>) {
-        T::typed(op.op()).vjp_recorded(x, y, g, out);
+        T::typed(op.op()).vjp_recorded(x, &[y], &[Some(g)], out);
     }
 }
 

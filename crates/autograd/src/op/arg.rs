@@ -74,7 +74,9 @@ impl<T: Real> Var<'_, T> {
     /// ```
     #[track_caller]
     pub fn argmax(self, axis: isize) -> Result<Indices, Error> {
-        position(&self.value()?, axis, true, self.graph().line(Location::caller()))
+        let at = self.graph().line(Location::caller());
+        self.graph().read_positions(self, "argmax", at);
+        position(&self.value()?, axis, true, at)
     }
 
     /// The position of the smallest element along an axis, which is removed; of several the first. NaN counts as the smallest.
@@ -90,6 +92,8 @@ impl<T: Real> Var<'_, T> {
     /// ```
     #[track_caller]
     pub fn argmin(self, axis: isize) -> Result<Indices, Error> {
-        position(&self.value()?, axis, false, self.graph().line(Location::caller()))
+        let at = self.graph().line(Location::caller());
+        self.graph().read_positions(self, "argmin", at);
+        position(&self.value()?, axis, false, at)
     }
 }

@@ -1,32 +1,45 @@
 //! Operations behind one object-safe face, so that a tape can hold any of them and every kernel is compiled where its operation is.
 
-use std::{fmt::Debug, panic::Location, sync::Arc};
+use std::{borrow::Borrow, fmt::Debug, marker::PhantomData, panic::Location, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::{Linearity, Op, Sink, Value, Variadic};
+use super::{Linearity, MultiOp, Op, Sink, Value, Variadic};
 use crate::{
-    backward,
+    backward::{self, Gradients, Root},
     elementary::{Derivation, Side},
     error::{Error, ErrorKind},
     forward,
     graph::Graph,
+    guard::Guard,
     real::Real,
     shape::Shape,
     tensor::Tensor,
     var::Var,
 };
 
-/// An operation in one element type. Nobody implements it by hand: [`Op`] and [`Variadic`] do.
+/// An operation in one element type. Nobody implements it by hand: [`Op`], [`Variadic`], [`MultiOp`] and the first-order forms do.
+///
+/// Outputs and their incoming gradients are lists, of one entry but for a [`MultiOp`]; no gradient stands for zeros.
 pub trait Typed<T: Real> {
     #[doc(hidden)]
     fn forward(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error>;
+    /// All outputs, of an operation that has several.
     #[doc(hidden)]
-    fn vjp(&self, x: &[&Value<T>], y: &Value<T>, g: &Value<T>, out: &mut dyn Sink<T, Value<T>>);
+    fn forward_all(&self, x: &[&Tensor<T>]) -> Result<Few<Tensor<T>>, Error> {
+        self.forward(x).map(|y| Few::from_iter([y]))
+    }
     #[doc(hidden)]
-    fn vjp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &Var<'g, T>, g: &Var<'g, T>, out: &mut dyn Sink<T, Var<'g, T>>);
+    fn vjp(&self, x: &[&Value<T>], y: &[&Value<T>], g: &[Option<&Value<T>>], out: &mut dyn Sink<T, Value<T>>);
     #[doc(hidden)]
-    fn jvp_recorded<'g>(&self, _x: &[&Var<'g, T>], _y: &Var<'g, T>, _dx: &[Option<&Var<'g, T>>]) -> Option<Var<'g, T>> {
+    fn vjp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &[&Var<'g, T>], g: &[Option<&Var<'g, T>>], out: &mut dyn Sink<T, Var<'g, T>>);
+    /// The forward derivatives of all outputs, if the operation states them.
+    #[doc(hidden)]
+    fn jvp(&self, _x: &[&Value<T>], _y: &[&Value<T>], _dx: &[Option<&Value<T>>]) -> Option<Few<Value<T>>> {
+        None
+    }
+    #[doc(hidden)]
+    fn jvp_recorded<'g>(&self, _x: &[&Var<'g, T>], _y: &[&Var<'g, T>], _dx: &[Option<&Var<'g, T>>]) -> Option<Few<Var<'g, T>>> {
         None
     }
 }
@@ -34,85 +47,183 @@ pub trait Typed<T: Real> {
 /// An operation of any kind.
 pub(crate) trait Erased: Typed<f32> + Typed<f64> + Debug + Send + Sync {
     fn name(&self) -> &'static str;
+    /// The number of outputs.
+    fn outputs(&self) -> usize {
+        1
+    }
     fn linearity(&self) -> Linearity;
-    fn derivation(&self) -> Option<Derivation>;
-    fn sides(&self, x: &[&Tensor<f64>], see: &mut dyn FnMut(Side));
+    fn derivation(&self) -> Option<Derivation> {
+        None
+    }
+    fn sides(&self, _x: &[&Tensor<f64>], _see: &mut dyn FnMut(Side)) {}
+    /// Whether it comes from outside the library, so that its results are looked at more closely.
+    fn is_foreign(&self) -> bool {
+        false
+    }
+    /// Whether its gradient cannot be differentiated again.
+    fn is_first_order(&self) -> bool {
+        false
+    }
 }
 
+/// An [`Op`], owned or borrowed.
 #[derive(Debug)]
-struct Fixed<O, const N: usize>(O);
+pub(crate) struct Fixed<O, B, const N: usize> {
+    op: B,
+    is_foreign: bool,
+    of: PhantomData<fn() -> O>,
+}
 
-/// The inputs as an array, or the error that there are not `N`.
+/// Exactly `N` of something, or the error that there are not so many.
 #[inline]
-fn exactly<'a, X: ?Sized, const N: usize>(x: &[&'a X]) -> Result<[&'a X; N], Error> {
-    x.try_into().map_err(|_| {
-        ErrorKind::Parameter { name: "number of inputs", value: x.len().to_string(), why: "the operation takes another number" }.into()
-    })
+pub(crate) fn exactly<X: Copy, const N: usize>(x: &[X]) -> Result<[X; N], Error> {
+    x.try_into().map_err(|_| ErrorKind::InputCount { expected: N, found: x.len() }.into())
 }
 
-impl<T: Real, O: Op<N>, const N: usize> Typed<T> for Fixed<O, N> {
+/// The only output, or the error that there are several.
+pub(super) fn only<T: Real>(mut outputs: Few<Tensor<T>>) -> Result<Tensor<T>, Error> {
+    let count = outputs.len();
+    match outputs.pop() {
+        Some(y) if count == 1 => Ok(y),
+        _ => Err(ErrorKind::OutputCount { outputs: count }.into()),
+    }
+}
+
+impl<O: Op<N>, B: Borrow<O>, const N: usize> Fixed<O, B, N> {
+    pub(crate) fn new(op: B, is_foreign: bool) -> Self {
+        Fixed { op, is_foreign, of: PhantomData }
+    }
+}
+
+impl<T: Real, O: Op<N>, B: Borrow<O>, const N: usize> Typed<T> for Fixed<O, B, N> {
     fn forward(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
-        self.0.forward(exactly(x)?)
+        self.op.borrow().forward(exactly(x)?)
     }
-    fn vjp(&self, x: &[&Value<T>], y: &Value<T>, g: &Value<T>, out: &mut dyn Sink<T, Value<T>>) {
+    fn vjp(&self, x: &[&Value<T>], y: &[&Value<T>], g: &[Option<&Value<T>>], out: &mut dyn Sink<T, Value<T>>) {
         // A wrong number of inputs has failed in `forward` already.
-        if let Ok(x) = exactly(x) {
-            self.0.vjp(x, y, g, out);
+        if let (Ok(x), [y], [Some(g)]) = (exactly(x), y, g) {
+            self.op.borrow().vjp(x, y, g, out);
         }
     }
-    fn vjp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &Var<'g, T>, g: &Var<'g, T>, out: &mut dyn Sink<T, Var<'g, T>>) {
-        if let Ok(x) = exactly(x) {
-            self.0.vjp(x, y, g, out);
+    fn vjp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &[&Var<'g, T>], g: &[Option<&Var<'g, T>>], out: &mut dyn Sink<T, Var<'g, T>>) {
+        if let (Ok(x), [y], [Some(g)]) = (exactly(x), y, g) {
+            self.op.borrow().vjp(x, y, g, out);
         }
     }
-    fn jvp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &Var<'g, T>, dx: &[Option<&Var<'g, T>>]) -> Option<Var<'g, T>> {
-        self.0.jvp(exactly(x).ok()?, y, dx.try_into().ok()?)
+    fn jvp(&self, x: &[&Value<T>], y: &[&Value<T>], dx: &[Option<&Value<T>>]) -> Option<Few<Value<T>>> {
+        Some(Few::from_iter([self.op.borrow().jvp(exactly(x).ok()?, *y.first()?, exactly(dx).ok()?)?]))
+    }
+    fn jvp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &[&Var<'g, T>], dx: &[Option<&Var<'g, T>>]) -> Option<Few<Var<'g, T>>> {
+        Some(Few::from_iter([self.op.borrow().jvp(exactly(x).ok()?, *y.first()?, exactly(dx).ok()?)?]))
     }
 }
 
-impl<O: Op<N>, const N: usize> Erased for Fixed<O, N> {
+impl<O: Op<N>, B: Borrow<O> + Debug + Send + Sync, const N: usize> Erased for Fixed<O, B, N> {
     fn name(&self) -> &'static str {
-        self.0.name()
+        self.op.borrow().name()
     }
     fn linearity(&self) -> Linearity {
-        self.0.linearity()
+        self.op.borrow().linearity()
     }
     fn derivation(&self) -> Option<Derivation> {
-        self.0.derivation()
+        self.op.borrow().derivation()
     }
     fn sides(&self, x: &[&Tensor<f64>], see: &mut dyn FnMut(Side)) {
         if let Ok(x) = exactly(x) {
-            self.0.sides(x, see);
+            self.op.borrow().sides(x, see);
         }
+    }
+    fn is_foreign(&self) -> bool {
+        self.is_foreign
     }
 }
 
+/// A [`Variadic`].
 #[derive(Debug)]
-struct Any<O>(O);
+struct Any<O> {
+    op: O,
+    is_foreign: bool,
+}
 
 impl<T: Real, O: Variadic> Typed<T> for Any<O> {
     fn forward(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
-        self.0.forward(x)
+        self.op.forward(x)
     }
-    fn vjp(&self, x: &[&Value<T>], y: &Value<T>, g: &Value<T>, out: &mut dyn Sink<T, Value<T>>) {
-        self.0.vjp(x, y, g, out);
+    fn vjp(&self, x: &[&Value<T>], y: &[&Value<T>], g: &[Option<&Value<T>>], out: &mut dyn Sink<T, Value<T>>) {
+        if let ([y], [Some(g)]) = (y, g) {
+            self.op.vjp(x, y, g, out);
+        }
     }
-    fn vjp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &Var<'g, T>, g: &Var<'g, T>, out: &mut dyn Sink<T, Var<'g, T>>) {
-        self.0.vjp(x, y, g, out);
+    fn vjp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &[&Var<'g, T>], g: &[Option<&Var<'g, T>>], out: &mut dyn Sink<T, Var<'g, T>>) {
+        if let ([y], [Some(g)]) = (y, g) {
+            self.op.vjp(x, y, g, out);
+        }
     }
 }
 
 impl<O: Variadic> Erased for Any<O> {
     fn name(&self) -> &'static str {
-        self.0.name()
+        self.op.name()
     }
     fn linearity(&self) -> Linearity {
-        self.0.linearity()
+        self.op.linearity()
     }
-    fn derivation(&self) -> Option<Derivation> {
-        None
+    fn is_foreign(&self) -> bool {
+        self.is_foreign
     }
-    fn sides(&self, _x: &[&Tensor<f64>], _see: &mut dyn FnMut(Side)) {}
+}
+
+/// A [`MultiOp`], owned or borrowed.
+#[derive(Debug)]
+pub(crate) struct Several<O, B, const N: usize, const M: usize> {
+    op: B,
+    of: PhantomData<fn() -> O>,
+}
+
+impl<O: MultiOp<N, M>, B: Borrow<O>, const N: usize, const M: usize> Several<O, B, N, M> {
+    pub(crate) fn new(op: B) -> Self {
+        Several { op, of: PhantomData }
+    }
+}
+
+impl<T: Real, O: MultiOp<N, M>, B: Borrow<O>, const N: usize, const M: usize> Typed<T> for Several<O, B, N, M> {
+    fn forward(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
+        only(self.forward_all(x)?)
+    }
+    fn forward_all(&self, x: &[&Tensor<T>]) -> Result<Few<Tensor<T>>, Error> {
+        Ok(self.op.borrow().forward(exactly(x)?)?.into_iter().collect())
+    }
+    fn vjp(&self, x: &[&Value<T>], y: &[&Value<T>], g: &[Option<&Value<T>>], out: &mut dyn Sink<T, Value<T>>) {
+        if let (Ok(x), Ok(y), Ok(g)) = (exactly(x), exactly(y), exactly(g)) {
+            self.op.borrow().vjp(x, y, g, out);
+        }
+    }
+    fn vjp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &[&Var<'g, T>], g: &[Option<&Var<'g, T>>], out: &mut dyn Sink<T, Var<'g, T>>) {
+        if let (Ok(x), Ok(y), Ok(g)) = (exactly(x), exactly(y), exactly(g)) {
+            self.op.borrow().vjp(x, y, g, out);
+        }
+    }
+    fn jvp(&self, x: &[&Value<T>], y: &[&Value<T>], dx: &[Option<&Value<T>>]) -> Option<Few<Value<T>>> {
+        Some(self.op.borrow().jvp(exactly(x).ok()?, exactly(y).ok()?, exactly(dx).ok()?)?.into_iter().collect())
+    }
+    fn jvp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &[&Var<'g, T>], dx: &[Option<&Var<'g, T>>]) -> Option<Few<Var<'g, T>>> {
+        Some(self.op.borrow().jvp(exactly(x).ok()?, exactly(y).ok()?, exactly(dx).ok()?)?.into_iter().collect())
+    }
+}
+
+impl<O: MultiOp<N, M>, B: Borrow<O> + Debug + Send + Sync, const N: usize, const M: usize> Erased for Several<O, B, N, M> {
+    fn name(&self) -> &'static str {
+        self.op.borrow().name()
+    }
+    fn outputs(&self) -> usize {
+        M
+    }
+    fn linearity(&self) -> Linearity {
+        self.op.borrow().linearity()
+    }
+    fn is_foreign(&self) -> bool {
+        true
+    }
 }
 
 /// An operation that can be applied to anything: a cheap handle to an [`Op`] or a [`Variadic`].
@@ -129,15 +240,31 @@ enum Kept {
 impl Handle {
     /// A handle to an operation with `N` inputs.
     pub fn new<O: Op<N>, const N: usize>(op: O) -> Handle {
-        Handle::keep(Fixed::<O, N>(op))
+        Handle::keep(Fixed::<O, O, N>::new(op, false))
+    }
+
+    /// A handle to an operation that was not made in this library, whose gradients are looked at for NaN.
+    pub fn foreign<O: Op<N>, const N: usize>(op: O) -> Handle {
+        Handle::keep(Fixed::<O, O, N>::new(op, true))
     }
 
     /// A handle to an operation with any number of inputs.
     pub fn variadic<O: Variadic>(op: O) -> Handle {
-        Handle::keep(Any(op))
+        Handle::keep(Any { op, is_foreign: false })
     }
 
-    fn keep<E: Erased + 'static>(op: E) -> Handle {
+    /// As [`Handle::foreign`], for an operation with any number of inputs.
+    pub fn foreign_variadic<O: Variadic>(op: O) -> Handle {
+        Handle::keep(Any { op, is_foreign: true })
+    }
+
+    /// A handle to an operation with several outputs.
+    pub fn multi<O: MultiOp<N, M>, const N: usize, const M: usize>(op: O) -> Handle {
+        const { assert!(M > 0, "an operation has at least one output") };
+        Handle::keep(Several::<O, O, N, M>::new(op))
+    }
+
+    pub(crate) fn keep<E: Erased + 'static>(op: E) -> Handle {
         if size_of::<E>() == 0 && !std::mem::needs_drop::<E>() {
             // Nothing is leaked: a box of no bytes is no allocation.
             Handle(Kept::Static(Box::leak(Box::new(op))))
@@ -166,6 +293,12 @@ impl Handle {
         self.op().derivation()
     }
 
+    /// The number of its outputs.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.op().outputs()
+    }
+
     /// The value on tensors, without a graph.
     ///
     /// # Errors
@@ -187,20 +320,47 @@ pub trait Engine: Sized {
     fn forward(op: &Handle, x: &[&Tensor<Self>], at: Option<&'static Location<'static>>) -> Result<Tensor<Self>, Error>
     where
         Self: Real;
+    fn forward_all(op: &Handle, x: &[&Tensor<Self>], at: &'static Location<'static>) -> Result<Few<Tensor<Self>>, Error>
+    where
+        Self: Real;
     fn push(graph: &Graph<Self>, op: Handle, x: &[Var<'_, Self>], at: &'static Location<'static>) -> u32
     where
         Self: Real;
-    fn backward(
-        root: Var<'_, Self>,
-        cotangent: Option<&Tensor<Self>>,
-        at: &'static Location<'static>,
-    ) -> Result<backward::Gradients<Self>, Error>
+    fn push_all(graph: &Graph<Self>, op: Handle, x: &[Var<'_, Self>], at: &'static Location<'static>) -> u32
     where
         Self: Real;
-    fn grad<'g>(graph: &'g Graph<Self>, root: Var<'g, Self>, wrt: &[Var<'g, Self>], at: &'static Location<'static>) -> Vec<Var<'g, Self>>
+    fn backward(
+        graph: &Graph<Self>,
+        roots: &[Root<'_, '_, Self>],
+        guard: Option<Guard>,
+        at: &'static Location<'static>,
+        into: &mut Gradients<Self>,
+    ) -> Result<(), Error>
+    where
+        Self: Real;
+    fn grad<'g>(
+        graph: &'g Graph<Self>,
+        root: Var<'g, Self>,
+        cotangent: Option<Var<'g, Self>>,
+        wrt: &[Var<'g, Self>],
+        at: &'static Location<'static>,
+    ) -> Vec<Var<'g, Self>>
     where
         Self: Real;
     fn jvp<'g>(root: Var<'g, Self>, wrt: &[Var<'g, Self>], dx: &[Var<'g, Self>], at: &'static Location<'static>) -> Var<'g, Self>
+    where
+        Self: Real;
+    /// The forward derivatives of all outputs of one operation.
+    fn pushed(
+        op: &dyn Erased,
+        x: &[&Value<Self>],
+        y: &[&Value<Self>],
+        dx: &[Option<&Tensor<Self>>],
+        at: &'static Location<'static>,
+    ) -> Result<Few<Option<Tensor<Self>>>, Error>
+    where
+        Self: Real;
+    fn replay(graph: &Graph<Self>, leaves: &[(Var<'_, Self>, &Tensor<Self>)], at: &'static Location<'static>) -> Result<(), Error>
     where
         Self: Real;
 }
@@ -216,17 +376,48 @@ macro_rules! engine {
                 let shapes = || x.iter().map(|t| *t.shape()).collect::<Vec<Shape>>();
                 <$t>::typed(op.op()).forward(x).map_err(|error| error.met_by(op.name(), shapes(), at))
             }
+            fn forward_all(op: &Handle, x: &[&Tensor<$t>], at: &'static Location<'static>) -> Result<Few<Tensor<$t>>, Error> {
+                let shapes = || x.iter().map(|t| *t.shape()).collect::<Vec<Shape>>();
+                <$t>::typed(op.op()).forward_all(x).map_err(|error| error.met_by(op.name(), shapes(), Some(at)))
+            }
             fn push(graph: &Graph<$t>, op: Handle, x: &[Var<'_, $t>], at: &'static Location<'static>) -> u32 {
                 graph.record(op, x, at)
             }
-            fn backward(root: Var<'_, $t>, cotangent: Option<&Tensor<$t>>, at: &'static Location<'static>) -> Result<backward::Gradients<$t>, Error> {
-                backward::backward(root, cotangent, at)
+            fn push_all(graph: &Graph<$t>, op: Handle, x: &[Var<'_, $t>], at: &'static Location<'static>) -> u32 {
+                graph.record_all(op, x, at)
             }
-            fn grad<'g>(graph: &'g Graph<$t>, root: Var<'g, $t>, wrt: &[Var<'g, $t>], at: &'static Location<'static>) -> Vec<Var<'g, $t>> {
-                backward::grad(graph, root, wrt, at)
+            fn backward(
+                graph: &Graph<$t>,
+                roots: &[Root<'_, '_, $t>],
+                guard: Option<Guard>,
+                at: &'static Location<'static>,
+                into: &mut Gradients<$t>,
+            ) -> Result<(), Error> {
+                backward::backward(graph, roots, guard, at, into)
+            }
+            fn grad<'g>(
+                graph: &'g Graph<$t>,
+                root: Var<'g, $t>,
+                cotangent: Option<Var<'g, $t>>,
+                wrt: &[Var<'g, $t>],
+                at: &'static Location<'static>,
+            ) -> Vec<Var<'g, $t>> {
+                backward::grad(graph, root, cotangent, wrt, at)
             }
             fn jvp<'g>(root: Var<'g, $t>, wrt: &[Var<'g, $t>], dx: &[Var<'g, $t>], at: &'static Location<'static>) -> Var<'g, $t> {
                 forward::jvp(root, wrt, dx, at)
+            }
+            fn pushed(
+                op: &dyn Erased,
+                x: &[&Value<$t>],
+                y: &[&Value<$t>],
+                dx: &[Option<&Tensor<$t>>],
+                at: &'static Location<'static>,
+            ) -> Result<Few<Option<Tensor<$t>>>, Error> {
+                forward::pushed(op, x, y, dx, at)
+            }
+            fn replay(graph: &Graph<$t>, leaves: &[(Var<'_, $t>, &Tensor<$t>)], at: &'static Location<'static>) -> Result<(), Error> {
+                graph.run_again(leaves, at)
             }
         }
     )* };

@@ -338,6 +338,7 @@ impl<T: Real> Var<'_, T> {
     /// The first thing that went wrong on the way to this variable; an axis that is not there.
     #[track_caller]
     pub fn argsort(self, axis: isize, descending: bool) -> Result<Indices, Error> {
+        self.graph().read_positions(self, "argsort", Location::caller());
         self.value()?.argsort(axis, descending)
     }
 
@@ -347,6 +348,7 @@ impl<T: Real> Var<'_, T> {
     /// The first thing that went wrong on the way to this variable; an axis that is not there, a `k` above its length.
     #[track_caller]
     pub fn topk_indices(self, k: usize, axis: isize, largest: bool) -> Result<Indices, Error> {
+        self.graph().read_positions(self, "topk_indices", Location::caller());
         self.value()?.topk_indices(k, axis, largest)
     }
 }

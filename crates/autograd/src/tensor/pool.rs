@@ -61,20 +61,17 @@ pub(crate) fn overwritten<T: Real>(n: usize) -> Result<Buffer<T>, Error> {
     if n == 0 {
         return Ok(Buffer(Vec::new()));
     }
-    let mut elements = match T::with_pool(|pool| pool.take(n)).flatten() {
-        Some(elements) => elements,
-        None => {
-            let capacity = if n <= SMALL { n.next_power_of_two() } else { n };
-            if n > LARGE && Vec::<T>::new().try_reserve_exact(capacity).is_err() {
-                return Err(ErrorKind::OutOfMemory { elements: n }.into());
-            }
-            if capacity == n {
-                return Ok(Buffer(vec![T::ZERO; n]));
-            }
-            Vec::with_capacity(capacity)
-        }
-    };
-    elements.resize(n, T::ZERO);
+    if let Some(mut elements) = T::with_pool(|pool| pool.take(n)).flatten() {
+        elements.resize(n, T::ZERO);
+        return Ok(Buffer(elements));
+    }
+    let capacity = if n <= SMALL { n.next_power_of_two() } else { n };
+    if n > LARGE && Vec::<T>::new().try_reserve_exact(capacity).is_err() {
+        return Err(ErrorKind::OutOfMemory { elements: n }.into());
+    }
+    // The system gives zeros without writing them.
+    let mut elements = vec![T::ZERO; capacity];
+    elements.truncate(n);
     Ok(Buffer(elements))
 }
 

@@ -259,3 +259,61 @@ fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
         Target::Summed(sums) => Some(sums.finish(1.0)),
     }))
 }
+
+struct OneTangent<'a, T, F, const N: usize> {
+    function: &'a F,
+    x: [T; N],
+    y: T,
+    dx: [T; N],
+}
+
+impl<T: Real, F: Function<N>, const N: usize> Kernel for OneTangent<'_, T, F, N> {
+    type Output = T;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> T {
+        self.function.tangent(lanes::<T, N, FMA>(|k| self.x[k]), X(Lane(self.y)), unrolled(Lane(T::ZERO), |k| Lane(self.dx[k]))).0
+    }
+}
+
+struct Tangent<'a, T: Real, F, const N: usize> {
+    function: &'a F,
+    x: [Source<'a, T>; N],
+    y: Source<'a, T>,
+    dx: [Source<'a, T>; N],
+    dy: &'a mut [T],
+}
+
+impl<T: Real, F: Function<N>, const N: usize> Kernel for Tangent<'_, T, F, N> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(mut self) {
+        for (i, dy) in self.dy.chunks_mut(BLOCK).enumerate() {
+            let n = dy.len();
+            let x = self.x.each_mut().map(|x| x.block(i * BLOCK, n));
+            let dx = self.dx.each_mut().map(|dx| dx.block(i * BLOCK, n));
+            let y = self.y.block(i * BLOCK, n);
+            for (i, dy) in dy.iter_mut().enumerate() {
+                let moving = unrolled(Lane(T::ZERO), |k| Lane(dx[k][i]));
+                *dy = self.function.tangent(lanes::<T, N, FMA>(|k| x[k][i]), X(Lane(y[i])), moving).0;
+            }
+        }
+    }
+}
+
+/// The forward derivative Σₖ ∂y/∂xₖ·dxₖ, of the shape of `y`; no entry stands for zeros.
+pub(crate) fn tangent<T: Real, F: Function<N>, const N: usize>(
+    function: &F,
+    x: [&Tensor<T>; N],
+    y: &Tensor<T>,
+    dx: [Option<&Tensor<T>>; N],
+) -> Result<Tensor<T>, Error> {
+    let zero = Tensor::scalar(T::ZERO);
+    let dx = dx.map(|dx| dx.unwrap_or(&zero));
+    if let (Some((x, rank)), Some(y), Some((dx, _))) = (all_ones(x), y.as_one(), all_ones(dx)) {
+        return Ok(Tensor::one(rank, dispatch(OneTangent { function, x, y, dx })));
+    }
+    let shape = *y.shape();
+    let mut dy = overwritten(shape.len())?;
+    dispatch(Tangent { function, x: sources(x, &shape)?, y: Source::new(y, &shape)?, dx: sources(dx, &shape)?, dy: &mut dy });
+    Ok(Tensor::of(shape, dy))
+}

@@ -1,0 +1,219 @@
+//! Checkpoints: segments of the tape whose values are dropped, and computed again where a rule needs them (Griewank and Walther 2000).
+//!
+//! A segment keeps its operations, and what the closure returned. Everything else in it is recomputed from the tape, by the operations
+//! that stand there, so nothing is borrowed and dropout drops the same elements again.
+
+use std::panic::Location;
+
+use smallvec::SmallVec;
+
+use super::{Graph, Kind, Tape, Vars};
+use crate::{op::Value, real::Real};
+
+/// A part of the tape whose values were dropped.
+#[derive(Clone)]
+pub(crate) struct Segment {
+    start: u32,
+    /// The node after the last one.
+    end: u32,
+    at: &'static Location<'static>,
+    /// The nodes that were returned, ascending; they have values.
+    kept: SmallVec<[u32; 2]>,
+    /// The first of the segments inside this one, all of which stand right before it.
+    first_inside: usize,
+    /// The segment around it.
+    outer: Option<usize>,
+}
+
+/// All segments of a tape, in the order in which they ended: those inside one another stand before it.
+#[derive(Default, Clone)]
+pub(crate) struct Segments(Vec<Segment>);
+
+impl Segments {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Forgets the segments of nodes that are gone.
+    pub(crate) fn truncate(&mut self, len: u32) {
+        while self.0.last().is_some_and(|segment| segment.end > len) {
+            self.0.pop();
+        }
+    }
+
+    /// The innermost segment around a node.
+    fn around(&self, id: u32) -> Option<usize> {
+        // The first to end after the node is around it, or lies beside it inside the one that is.
+        let mut at = self.0.partition_point(|segment| segment.end <= id);
+        while self.0.get(at)?.start > id {
+            at = self.0[at].outer?;
+        }
+        Some(at)
+    }
+
+    fn is_inside(&self, mut inner: usize, outer: usize) -> bool {
+        loop {
+            if inner == outer {
+                return true;
+            }
+            match self.0.get(inner).and_then(|segment| segment.outer) {
+                Some(next) => inner = next,
+                None => return false,
+            }
+        }
+    }
+}
+
+/// The segments that have their values back for now.
+#[derive(Default)]
+pub(crate) struct Restored(Vec<usize>);
+
+impl Restored {
+    /// Drops the values of segments that lie behind `id` on the way back: no rule needs them again.
+    #[inline]
+    pub(crate) fn pass<T: Real>(&mut self, tape: &mut Tape<T>, id: u32) {
+        while let Some(&top) = self.0.last()
+            && tape.segments.0[top].start > id
+        {
+            self.0.pop();
+            tape.drop_values(top);
+        }
+    }
+
+    /// Drops all of them.
+    pub(crate) fn finish<T: Real>(&mut self, tape: &mut Tape<T>) {
+        for segment in self.0.drain(..).rev() {
+            tape.drop_values(segment);
+        }
+    }
+
+    /// Makes sure that the values of a node and of its inputs are there. Of segments that are not in one another, one has values at a time.
+    pub(crate) fn need<T: Real>(&mut self, tape: &mut Tape<T>, id: u32) {
+        self.need_value(tape, id);
+        for k in 0..tape.inputs(id).len() {
+            self.need_value(tape, tape.inputs(id)[k]);
+        }
+    }
+
+    fn need_value<T: Real>(&mut self, tape: &mut Tape<T>, id: u32) {
+        // As many times as segments lie in each other: the outer one gives back what the inner one returned.
+        while matches!(tape.node(id).value, Value::Dropped(_)) {
+            let Some(mut segment) = tape.segments.around(id) else { return };
+            // What lies in a segment whose own surroundings are dropped waits for those.
+            while let Some(outer) = tape.segments.0[segment].outer
+                && !self.0.contains(&outer)
+            {
+                segment = outer;
+            }
+            if self.0.contains(&segment) {
+                return; // it could not be computed
+            }
+            let mut i = 0;
+            while i < self.0.len() {
+                if tape.segments.is_inside(segment, self.0[i]) {
+                    i += 1;
+                } else {
+                    let done = self.0.remove(i);
+                    tape.drop_values(done);
+                }
+            }
+            tape.restore(segment);
+            self.0.push(segment);
+        }
+    }
+}
+
+impl<T: Real> Tape<T> {
+    /// Whether the value of a node can be had again from those of its inputs.
+    fn can_be_computed(&self, id: u32) -> bool {
+        match &self.node(id).kind {
+            Kind::Op(_) | Kind::Output(_) | Kind::Detached => true,
+            Kind::Variable | Kind::Constant | Kind::Scoped => false,
+        }
+    }
+
+    /// Drops the values of a segment but for those that it returned.
+    pub(crate) fn drop_values(&mut self, segment: usize) {
+        let Segment { start, end, at, .. } = self.segments.0[segment];
+        for id in start..end {
+            let is_kept = self.segments.0[segment].kept.binary_search(&id).is_ok();
+            if !is_kept && self.can_be_computed(id) && matches!(self.node(id).value, Value::Tensor(_)) {
+                self.nodes[id as usize].value = Value::Dropped(at);
+                self.set_tangent(id, None);
+            }
+        }
+    }
+
+    /// Computes the values of a segment again; those of segments inside it are dropped as soon as they are passed.
+    fn restore(&mut self, segment: usize) {
+        let Segment { start, end, first_inside, .. } = self.segments.0[segment];
+        let mut inside = first_inside;
+        for id in start..end {
+            if matches!(self.node(id).value, Value::Dropped(_)) {
+                self.compute(id);
+            } else if self.tangents.is_some() {
+                // What was kept may not have been moved yet; an error of it comes up again where it is asked for.
+                let _ = self.move_node(id);
+            }
+            while inside < segment && self.segments.0[inside].end == id + 1 {
+                self.drop_values(inside);
+                inside += 1;
+            }
+        }
+    }
+
+    /// Drops, during a replay, the values of all segments from the `next` one on that end before a node; gives the first that does not.
+    pub(crate) fn drop_ended(&mut self, mut next: usize, id: u32) -> usize {
+        while self.segments.0.get(next).is_some_and(|segment| segment.end <= id) {
+            self.drop_values(next);
+            next += 1;
+        }
+        next
+    }
+}
+
+impl<T: Real> Graph<T> {
+    /// Runs a part of a formula and drops the values inside it, but for what it returns: where a gradient needs them, they are computed
+    /// again. Memory for values is then that of the longest part, at the price of one more forward pass (Chen et al. 2016).
+    ///
+    /// Nothing else changes: gradients of every order are the same bits, forward mode goes through, and dropout drops the same elements
+    /// again. The part may borrow whatever it likes, such as a model. Parts may lie in each other. A variable that leaves the part by another
+    /// way than by being returned has no value any more, and says so.
+    ///
+    /// ```
+    /// use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![0.1, 0.2, 0.3]);
+    /// let mut y = x;
+    /// for _ in 0..100 {
+    ///     y = g.checkpoint(|| (y * 1.1).sin().tanh()); // of the three values of a step, one is kept
+    /// }
+    /// assert!(y.sum().backward()?.wrt(x)?.as_slice().iter().all(|d| d.is_finite()));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn checkpoint<'g, R: Vars<'g, T>>(&'g self, part: impl FnOnce() -> R) -> R {
+        let at = self.line(Location::caller());
+        let (start, first_inside) = {
+            let tape = self.tape.borrow();
+            (tape.len(), tape.segments.0.len())
+        };
+        let mut result = part();
+        let mut kept = SmallVec::new();
+        result.each(&mut |var| kept.push(var.id()));
+        let mut tape = self.tape.borrow_mut();
+        let end = tape.len();
+        kept.retain(|id| (start..end).contains(id));
+        kept.sort_unstable();
+        let segment = tape.segments.0.len();
+        for inside in first_inside..segment {
+            tape.segments.0[inside].outer.get_or_insert(segment);
+        }
+        if start < end {
+            tape.segments.0.push(Segment { start, end, at, kept, first_inside, outer: None });
+            tape.drop_values(segment);
+        }
+        result
+    }
+}
