@@ -239,7 +239,7 @@ impl<T: Real> Tape<T> {
     pub(crate) fn move_node(&mut self, id: u32) -> Result<(), Error> {
         let node = self.node(id);
         let Kind::Op(handle) = &node.kind else { return Ok(()) };
-        if self.tangent(id).is_some() {
+        if self.tangent(id).is_some() || matches!(node.value, Value::Error(_)) {
             return Ok(());
         }
         let outputs = if self.has_multi { index(handle.outputs()) } else { 1 };

@@ -233,18 +233,18 @@ impl<T: Real> Tape<T> {
         }
     }
 
-    /// The value of an operation, and its tangent in forward mode. Recording and computing again are this function.
+    /// The value of an operation. Recording it and computing it again are this function.
     #[inline]
-    fn output(&self, handle: &Handle, inputs: &[u32], at: &'static Location<'static>) -> Result<Moving<Tensor<T>, T>, Error> {
-        let x = op::tensors(inputs.iter().map(|&x| &self.node(x).value))?;
-        let y = T::forward(handle, &x, Some(at))?;
-        if self.guard.is_none() && self.tangents.is_none() {
-            return Ok((y, None));
+    fn output(&self, handle: &Handle, inputs: &[u32], at: &'static Location<'static>) -> Value<T> {
+        let result = match op::tensors(inputs.iter().map(|&x| &self.node(x).value)) {
+            Ok(x) => T::forward(handle, &x, Some(at)),
+            // Of several errors the one that was made first is passed on.
+            Err(any) => Err(self.first_error(inputs).unwrap_or(any)),
+        };
+        match result {
+            Ok(y) if self.guard.is_some() => self.guarded(handle, inputs, &y, at).map(|()| y).into(),
+            result => result.into(),
         }
-        self.guarded(handle, inputs, &y, at)?;
-        let y = Value::Tensor(y);
-        let mut tangents = self.tangents_through(handle, inputs, &[&y], at)?;
-        Ok((y.into_result()?, tangents.pop().flatten()))
     }
 
     /// As `output`, for an operation with several.
@@ -274,12 +274,9 @@ impl<T: Real> Tape<T> {
                 }
             }
             Kind::Op(handle) => {
-                let (value, tangent) = match self.output(handle, self.inputs(id), at) {
-                    Ok((value, tangent)) => (Value::Tensor(value), tangent),
-                    Err(error) => (Value::Error(error), None),
-                };
-                self.nodes[id as usize].value = value;
-                self.set_tangent(id, tangent);
+                self.nodes[id as usize].value = self.output(handle, self.inputs(id), at);
+                self.set_tangent(id, None);
+                self.follow(id);
             }
             Kind::Detached => {
                 if let Some(&source) = self.inputs(id).first() {
@@ -287,6 +284,16 @@ impl<T: Real> Tape<T> {
                 }
             }
             Kind::Variable | Kind::Constant | Kind::Scoped | Kind::Output(_) => {}
+        }
+    }
+
+    /// In forward mode, computes the tangent of a new value; what goes wrong there takes the place of the value.
+    #[inline]
+    fn follow(&mut self, id: u32) {
+        if self.tangents.is_some()
+            && let Err(error) = self.move_node(id)
+        {
+            self.nodes[id as usize].value = Value::Error(error);
         }
     }
 
@@ -678,20 +685,11 @@ impl<T: Real> Graph<T> {
             return self.poison(error.in_op(op.name(), Vec::new).at(at)).id();
         }
         let inputs: Few<u32> = x.iter().map(|v| v.id()).collect();
-        let (value, tangent, needs_gradient) = {
-            let tape = self.tape.borrow();
-            let needs_gradient = inputs.iter().any(|&x| tape.node(x).needs_gradient);
-            let (value, tangent) = match tape.output(&op, &inputs, at) {
-                Ok((value, tangent)) => (Value::Tensor(value), tangent),
-                // Of several errors the one that was made first is passed on.
-                Err(error) => (Value::Error(tape.first_error(&inputs).unwrap_or(error)), None),
-            };
-            (value, tangent, needs_gradient)
-        };
-        let id = self.push(Kind::Op(op), &inputs, value, needs_gradient, at);
-        if tangent.is_some() {
-            self.tape.borrow_mut().set_tangent(id, tangent);
-        }
+        let mut tape = self.tape.borrow_mut();
+        let needs_gradient = inputs.iter().any(|&x| tape.node(x).needs_gradient);
+        let value = tape.output(&op, &inputs, at);
+        let id = tape.push_node(Kind::Op(op), &inputs, value, needs_gradient, at);
+        tape.follow(id);
         id
     }
 
@@ -720,11 +718,7 @@ impl<T: Real> Graph<T> {
 
     #[inline]
     fn push(&self, kind: Kind, inputs: &[u32], value: Value<T>, needs_gradient: bool, at: &'static Location<'static>) -> u32 {
-        let mut tape = self.tape.borrow_mut();
-        let (id, first_edge) = (index(tape.nodes.len()), index(tape.edges.len()));
-        tape.edges.extend_from_slice(inputs);
-        tape.nodes.push(Node { kind, value, at, first_edge, needs_gradient, retained: false });
-        id
+        self.tape.borrow_mut().push_node(kind, inputs, value, needs_gradient, at)
     }
 
     pub(crate) fn name(&self, id: u32, name: &str) {
@@ -733,6 +727,14 @@ impl<T: Real> Graph<T> {
 }
 
 impl<T: Real> Tape<T> {
+    #[inline]
+    fn push_node(&mut self, kind: Kind, inputs: &[u32], value: Value<T>, needs_gradient: bool, at: &'static Location<'static>) -> u32 {
+        let (id, first_edge) = (index(self.nodes.len()), index(self.edges.len()));
+        self.edges.extend_from_slice(inputs);
+        self.nodes.push(Node { kind, value, at, first_edge, needs_gradient, retained: false });
+        id
+    }
+
     /// Of several errors, the one that was made first.
     fn first_error(&self, inputs: &[u32]) -> Option<Error> {
         let bad = inputs.iter().copied().filter(|&id| self.node(id).value.tensor().is_err()).min()?;

@@ -44,7 +44,7 @@ const SAME: f64 = 1e-12;
 /// What the operation refuses at this point. What is wrong with its rule is in the report.
 #[track_caller]
 pub fn op<O: Op<N>, const N: usize>(op: &O, x: [&Tensor<f64>; N]) -> Result<OpReport, Error> {
-    certify(&Fixed::<O, &O, N>::new(op, true), &x, Location::caller())
+    certify(&Fixed::<O, &O, N, true>::new(op), &x, Location::caller())
 }
 
 /// As [`op`](fn@op), for an operation with several outputs.

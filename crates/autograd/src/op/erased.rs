@@ -66,11 +66,10 @@ pub(crate) trait Erased: Typed<f32> + Typed<f64> + Debug + Send + Sync {
     }
 }
 
-/// An [`Op`], owned or borrowed.
+/// An [`Op`], owned or borrowed. What is only a flag is in the type, so that an operation without parameters has no size.
 #[derive(Debug)]
-pub(crate) struct Fixed<O, B, const N: usize> {
+pub(crate) struct Fixed<O, B, const N: usize, const FOREIGN: bool> {
     op: B,
-    is_foreign: bool,
     of: PhantomData<fn() -> O>,
 }
 
@@ -89,13 +88,13 @@ pub(super) fn only<T: Real>(mut outputs: Few<Tensor<T>>) -> Result<Tensor<T>, Er
     }
 }
 
-impl<O: Op<N>, B: Borrow<O>, const N: usize> Fixed<O, B, N> {
-    pub(crate) fn new(op: B, is_foreign: bool) -> Self {
-        Fixed { op, is_foreign, of: PhantomData }
+impl<O: Op<N>, B: Borrow<O>, const N: usize, const FOREIGN: bool> Fixed<O, B, N, FOREIGN> {
+    pub(crate) fn new(op: B) -> Self {
+        Fixed { op, of: PhantomData }
     }
 }
 
-impl<T: Real, O: Op<N>, B: Borrow<O>, const N: usize> Typed<T> for Fixed<O, B, N> {
+impl<T: Real, O: Op<N>, B: Borrow<O>, const N: usize, const FOREIGN: bool> Typed<T> for Fixed<O, B, N, FOREIGN> {
     fn forward(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
         self.op.borrow().forward(exactly(x)?)
     }
@@ -118,7 +117,7 @@ impl<T: Real, O: Op<N>, B: Borrow<O>, const N: usize> Typed<T> for Fixed<O, B, N
     }
 }
 
-impl<O: Op<N>, B: Borrow<O> + Debug + Send + Sync, const N: usize> Erased for Fixed<O, B, N> {
+impl<O: Op<N>, B: Borrow<O> + Debug + Send + Sync, const N: usize, const FOREIGN: bool> Erased for Fixed<O, B, N, FOREIGN> {
     fn name(&self) -> &'static str {
         self.op.borrow().name()
     }
@@ -134,42 +133,39 @@ impl<O: Op<N>, B: Borrow<O> + Debug + Send + Sync, const N: usize> Erased for Fi
         }
     }
     fn is_foreign(&self) -> bool {
-        self.is_foreign
+        FOREIGN
     }
 }
 
 /// A [`Variadic`].
 #[derive(Debug)]
-struct Any<O> {
-    op: O,
-    is_foreign: bool,
-}
+struct Any<O, const FOREIGN: bool>(O);
 
-impl<T: Real, O: Variadic> Typed<T> for Any<O> {
+impl<T: Real, O: Variadic, const FOREIGN: bool> Typed<T> for Any<O, FOREIGN> {
     fn forward(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
-        self.op.forward(x)
+        self.0.forward(x)
     }
     fn vjp(&self, x: &[&Value<T>], y: &[&Value<T>], g: &[Option<&Value<T>>], out: &mut dyn Sink<T, Value<T>>) {
         if let ([y], [Some(g)]) = (y, g) {
-            self.op.vjp(x, y, g, out);
+            self.0.vjp(x, y, g, out);
         }
     }
     fn vjp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &[&Var<'g, T>], g: &[Option<&Var<'g, T>>], out: &mut dyn Sink<T, Var<'g, T>>) {
         if let ([y], [Some(g)]) = (y, g) {
-            self.op.vjp(x, y, g, out);
+            self.0.vjp(x, y, g, out);
         }
     }
 }
 
-impl<O: Variadic> Erased for Any<O> {
+impl<O: Variadic, const FOREIGN: bool> Erased for Any<O, FOREIGN> {
     fn name(&self) -> &'static str {
-        self.op.name()
+        self.0.name()
     }
     fn linearity(&self) -> Linearity {
-        self.op.linearity()
+        self.0.linearity()
     }
     fn is_foreign(&self) -> bool {
-        self.is_foreign
+        FOREIGN
     }
 }
 
@@ -240,22 +236,22 @@ enum Kept {
 impl Handle {
     /// A handle to an operation with `N` inputs.
     pub fn new<O: Op<N>, const N: usize>(op: O) -> Handle {
-        Handle::keep(Fixed::<O, O, N>::new(op, false))
+        Handle::keep(Fixed::<O, O, N, false>::new(op))
     }
 
     /// A handle to an operation that was not made in this library, whose gradients are looked at for NaN.
     pub fn foreign<O: Op<N>, const N: usize>(op: O) -> Handle {
-        Handle::keep(Fixed::<O, O, N>::new(op, true))
+        Handle::keep(Fixed::<O, O, N, true>::new(op))
     }
 
     /// A handle to an operation with any number of inputs.
     pub fn variadic<O: Variadic>(op: O) -> Handle {
-        Handle::keep(Any { op, is_foreign: false })
+        Handle::keep(Any::<O, false>(op))
     }
 
     /// As [`Handle::foreign`], for an operation with any number of inputs.
     pub fn foreign_variadic<O: Variadic>(op: O) -> Handle {
-        Handle::keep(Any { op, is_foreign: true })
+        Handle::keep(Any::<O, true>(op))
     }
 
     /// A handle to an operation with several outputs.

@@ -185,17 +185,22 @@ impl<T: Real> Shared<T> {
 impl<T: Real> Drop for Shared<T> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(mut header) = self.0.take()
-            && let Some(array) = Arc::get_mut(&mut header)
-        {
-            // What it holds goes first: an owner of elements may be in it, which takes the same way.
-            drop(array.take());
-            T::with_pool(|pool| {
-                if pool.headers.len() < HEADERS {
-                    pool.headers.push(header);
-                }
-            });
+        if let Some(header) = self.0.take() {
+            release(header);
         }
+    }
+}
+
+#[inline(never)]
+fn release<T: Real>(mut header: Arc<Array<T>>) {
+    if let Some(array) = Arc::get_mut(&mut header) {
+        // What it holds goes first: an owner of elements may be in it, which takes the same way.
+        drop(array.take());
+        T::with_pool(|pool| {
+            if pool.headers.len() < HEADERS {
+                pool.headers.push(header);
+            }
+        });
     }
 }
 
