@@ -13,4 +13,5 @@ mod programs;
 mod reductions;
 mod reference;
 mod sabotage;
+mod tape;
 mod textbook;

@@ -142,8 +142,58 @@ struct Step {
     parameter: usize,
 }
 
+impl Step {
+    /// Its name, the places of its operands among the values so far, and its result.
+    fn run<'g>(&self, values: &[V<'g>]) -> (&'static str, Vec<usize>, V<'g>) {
+        let Step { operation, operands, parameter: p } = self;
+        let n = values.len();
+        let shape = |k: usize| values[k].shape().unwrap();
+        let [i, j, l] = operands.map(|back| n - 1 - back % n);
+        // The first value from the one that was named on that fits; the operand itself fits beside itself.
+        let partner = |from: usize, fits: &dyn Fn(Shape) -> bool| (0..n).map(|k| (from + k) % n).find(|&k| fits(shape(k)));
+        let stretch = |a: Shape, b: Shape| a.broadcast(&b).is_ok_and(|shape| shape.len() <= LARGEST);
+        let (name, apply) = &OPERATIONS[*operation];
+        let (used, y) = match apply {
+            One(f) => (vec![i], f(values[i], *p)),
+            Two(f) => {
+                let j = partner(j, &|b| stretch(shape(i), b)).unwrap_or(i);
+                (vec![i, j], f(values[i], values[j]))
+            }
+            Three(f) => {
+                let j = partner(j, &|b| stretch(shape(i), b)).unwrap_or(i);
+                let both = shape(i).broadcast(&shape(j)).unwrap();
+                let l = partner(l, &|c| stretch(both, c)).unwrap_or(i);
+                (vec![i, j, l], f(values[i], values[j], values[l]))
+            }
+            Alike(f) => {
+                let j = partner(j, &|b| shape(i) == b).unwrap_or(i);
+                (vec![i, j], f(values[i], values[j], *p))
+            }
+            Matrices(f) => {
+                let fits = |a: Shape, b: Shape| match (&a[..], &b[..]) {
+                    ([first @ .., m, k], [second @ .., l, n]) => {
+                        k == l
+                            && stretch(
+                                Shape::new(&[first, &[*m, *n]].concat()).unwrap(),
+                                Shape::new(&[second, &[*m, *n]].concat()).unwrap(),
+                            )
+                    }
+                    _ => false,
+                };
+                match partner(j, &|b| fits(shape(i), b)) {
+                    Some(j) => (vec![i, j], f(values[i], values[j])),
+                    None if shape(i).rank() > 1 => (vec![i, i], values[i].matmul_as(values[i], false, true).tanh()),
+                    None => (vec![i], values[i].square() * 0.3),
+                }
+            }
+        };
+        let y = if y.shape().is_ok_and(|shape| shape.len() > LARGEST) { y.mean_axes([0], false) } else { y };
+        (name, used, y)
+    }
+}
+
 #[derive(Clone)]
-struct Program {
+pub(super) struct Program {
     leaves: Vec<Leaf>,
     steps: Vec<Step>,
 }
@@ -167,63 +217,61 @@ impl Program {
 
     /// The values of the leaves.
     fn point(&self) -> Vec<Tensor<f64>> {
-        let draw = |leaf: &Leaf| Tensor::uniform(-2.0, 2.0, &leaf.shape, &mut ChaCha8Rng::seed_from_u64(leaf.seed)).unwrap();
+        self.point_by(0)
+    }
+
+    /// Other values of the leaves.
+    pub(super) fn point_by(&self, salt: u64) -> Vec<Tensor<f64>> {
+        let draw = |leaf: &Leaf| Tensor::uniform(-2.0, 2.0, &leaf.shape, &mut ChaCha8Rng::seed_from_u64(leaf.seed + 1_000 * salt)).unwrap();
         self.leaves.iter().map(draw).collect()
     }
 
-    fn variables(&self) -> impl Iterator<Item = usize> {
+    pub(super) fn is_constant(&self, leaf: usize) -> bool {
+        self.leaves[leaf].is_constant
+    }
+
+    pub(super) fn leaves<'g>(&self, g: &'g Graph<f64>, x: &[Tensor<f64>]) -> Vec<V<'g>> {
+        let leaf = |(leaf, x): (&Leaf, &Tensor<f64>)| if leaf.is_constant { g.constant(x) } else { g.variable(x) };
+        self.leaves.iter().zip(x).map(leaf).collect()
+    }
+
+    /// The last value of the program cut into parts, and those into parts, each of which leaves nothing but its last two values. `wrap` runs
+    /// a part.
+    pub(super) fn in_parts<'g>(&self, leaves: &[V<'g>], wrap: &dyn Fn(&mut dyn FnMut() -> Vec<V<'g>>) -> Vec<V<'g>>) -> V<'g> {
+        fn part<'g>(
+            steps: &[Step],
+            before: &[V<'g>],
+            depth: usize,
+            wrap: &dyn Fn(&mut dyn FnMut() -> Vec<V<'g>>) -> Vec<V<'g>>,
+        ) -> Vec<V<'g>> {
+            wrap(&mut || {
+                let mut values = before.to_vec();
+                if depth == 0 || steps.len() < 3 {
+                    for step in steps {
+                        values.push(step.run(&values).2);
+                    }
+                } else {
+                    for steps in steps.chunks(steps.len().div_ceil(3)) {
+                        values.extend(part(steps, &values, depth - 1, wrap));
+                    }
+                }
+                values.split_off(before.len().max(values.len() - 2))
+            })
+        }
+        part(&self.steps, leaves, 2, wrap)[1.min(self.steps.len() - 1)]
+    }
+
+    pub(super) fn variables(&self) -> impl Iterator<Item = usize> {
         (0..self.leaves.len()).filter(|&k| !self.leaves[k].is_constant)
     }
 
     /// The program on a graph: the leaves, and the last value. What is done depends on shapes alone, so that the program is one function.
     fn run<'g>(&self, g: &'g Graph<f64>, x: &[Tensor<f64>], mut log: impl FnMut(&str, &[usize], usize, V<'g>)) -> (Vec<V<'g>>, V<'g>) {
-        let leaf = |(leaf, x): (&Leaf, &Tensor<f64>)| if leaf.is_constant { g.constant(x) } else { g.variable(x) };
-        let leaves: Vec<_> = self.leaves.iter().zip(x).map(leaf).collect();
+        let leaves = self.leaves(g, x);
         let mut values = leaves.clone();
-        for Step { operation, operands, parameter: p } in &self.steps {
-            let n = values.len();
-            let shape = |k: usize| values[k].shape().unwrap();
-            let [i, j, l] = operands.map(|back| n - 1 - back % n);
-            // The first value from the one that was named on that fits; the operand itself fits beside itself.
-            let partner = |from: usize, fits: &dyn Fn(Shape) -> bool| (0..n).map(|k| (from + k) % n).find(|&k| fits(shape(k)));
-            let stretch = |a: Shape, b: Shape| a.broadcast(&b).is_ok_and(|shape| shape.len() <= LARGEST);
-            let (name, apply) = &OPERATIONS[*operation];
-            let (used, y) = match apply {
-                One(f) => (vec![i], f(values[i], *p)),
-                Two(f) => {
-                    let j = partner(j, &|b| stretch(shape(i), b)).unwrap_or(i);
-                    (vec![i, j], f(values[i], values[j]))
-                }
-                Three(f) => {
-                    let j = partner(j, &|b| stretch(shape(i), b)).unwrap_or(i);
-                    let both = shape(i).broadcast(&shape(j)).unwrap();
-                    let l = partner(l, &|c| stretch(both, c)).unwrap_or(i);
-                    (vec![i, j, l], f(values[i], values[j], values[l]))
-                }
-                Alike(f) => {
-                    let j = partner(j, &|b| shape(i) == b).unwrap_or(i);
-                    (vec![i, j], f(values[i], values[j], *p))
-                }
-                Matrices(f) => {
-                    let fits = |a: Shape, b: Shape| match (&a[..], &b[..]) {
-                        ([first @ .., m, k], [second @ .., l, n]) => {
-                            k == l
-                                && stretch(
-                                    Shape::new(&[first, &[*m, *n]].concat()).unwrap(),
-                                    Shape::new(&[second, &[*m, *n]].concat()).unwrap(),
-                                )
-                        }
-                        _ => false,
-                    };
-                    match partner(j, &|b| fits(shape(i), b)) {
-                        Some(j) => (vec![i, j], f(values[i], values[j])),
-                        None if shape(i).rank() > 1 => (vec![i, i], values[i].matmul_as(values[i], false, true).tanh()),
-                        None => (vec![i], values[i].square() * 0.3),
-                    }
-                }
-            };
-            let y = if y.shape().is_ok_and(|shape| shape.len() > LARGEST) { y.mean_axes([0], false) } else { y };
-            log(name, &used, *p, y);
+        for step in &self.steps {
+            let (name, used, y) = step.run(&values);
+            log(name, &used, step.parameter, y);
             values.push(y);
         }
         (leaves, values[values.len() - 1])
@@ -250,7 +298,7 @@ impl fmt::Debug for Program {
 }
 
 /// Runs a test on many programs, the same ones each time unless told otherwise.
-fn each_program(test: impl Fn(&Program) -> Result<(), TestCaseError>) {
+pub(super) fn each_program(test: impl Fn(&Program) -> Result<(), TestCaseError>) {
     let number = |name, usual: u64| -> u64 { std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual) };
     let cases = u32::try_from(number("PROGRAMS", 300)).unwrap();
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
@@ -262,17 +310,17 @@ fn each_program(test: impl Fn(&Program) -> Result<(), TestCaseError>) {
     }
 }
 
-fn dot(a: &Tensor<f64>, b: &Tensor<f64>) -> f64 {
+pub(super) fn dot(a: &Tensor<f64>, b: &Tensor<f64>) -> f64 {
     a.as_slice().iter().zip(b.as_slice()).map(|(a, b)| a * b).sum()
 }
 
 /// Σ |a·b|, the scale of a scalar product.
-fn size(a: &Tensor<f64>, b: &Tensor<f64>) -> f64 {
+pub(super) fn size(a: &Tensor<f64>, b: &Tensor<f64>) -> f64 {
     a.as_slice().iter().zip(b.as_slice()).map(|(a, b)| (a * b).abs()).sum()
 }
 
 /// A random tensor for each shape.
-fn directions<'a>(like: impl IntoIterator<Item = &'a Tensor<f64>>, seed: u64) -> Vec<Tensor<f64>> {
+pub(super) fn directions<'a>(like: impl IntoIterator<Item = &'a Tensor<f64>>, seed: u64) -> Vec<Tensor<f64>> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     like.into_iter().map(|x| Tensor::randn(x.shape(), &mut rng).unwrap()).collect()
 }

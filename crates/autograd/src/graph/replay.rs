@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use super::{Graph, Kind, Tape};
+use super::{Graph, Kind, Tape, segment::Restored};
 use crate::{
     error::{Error, ErrorKind},
     op::Value,
@@ -66,10 +66,15 @@ impl<T: Real> Tape<T> {
     /// Runs the plan. A value that nobody else holds gives its memory to the one that takes its place.
     fn run(&mut self) {
         let run = std::mem::take(&mut self.plan.run);
-        let mut ended = 0;
+        let (mut ended, mut restored) = (0, Restored::default());
         for &id in &run {
             // Segments that end before this node are done with.
             ended = self.drop_ended(ended, id);
+            if !self.segments.is_empty() {
+                // A recorded gradient reads values of segments that have ended.
+                restored.running = id;
+                restored.need_inputs(self, id);
+            }
             let at = self.node(id).at;
             if !matches!(self.node(id).kind, Kind::Output(_)) {
                 self.nodes[id as usize].value = Value::Dropped(at);
@@ -84,6 +89,7 @@ impl<T: Real> Tape<T> {
                 self.compute(id);
             }
         }
+        restored.finish(self);
         self.drop_ended(ended, u32::MAX);
         self.plan.run = run;
     }

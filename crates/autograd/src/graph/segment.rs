@@ -66,24 +66,33 @@ impl Segments {
 }
 
 /// The segments that have their values back for now.
-#[derive(Default)]
-pub(crate) struct Restored(Vec<usize>);
+pub(crate) struct Restored {
+    segments: Vec<usize>,
+    /// The node that is being run, in a replay: segments that end after it are not over.
+    pub(crate) running: u32,
+}
+
+impl Default for Restored {
+    fn default() -> Self {
+        Restored { segments: Vec::new(), running: u32::MAX }
+    }
+}
 
 impl Restored {
     /// Drops the values of segments that lie behind `id` on the way back: no rule needs them again.
     #[inline]
     pub(crate) fn pass<T: Real>(&mut self, tape: &mut Tape<T>, id: u32) {
-        while let Some(&top) = self.0.last()
+        while let Some(&top) = self.segments.last()
             && tape.segments.0[top].start > id
         {
-            self.0.pop();
+            self.segments.pop();
             tape.drop_values(top);
         }
     }
 
     /// Drops all of them.
     pub(crate) fn finish<T: Real>(&mut self, tape: &mut Tape<T>) {
-        for segment in self.0.drain(..).rev() {
+        for segment in self.segments.drain(..).rev() {
             tape.drop_values(segment);
         }
     }
@@ -91,6 +100,11 @@ impl Restored {
     /// Makes sure that the values of a node and of its inputs are there. Of segments that are not in one another, one has values at a time.
     pub(crate) fn need<T: Real>(&mut self, tape: &mut Tape<T>, id: u32) {
         self.need_value(tape, id);
+        self.need_inputs(tape, id);
+    }
+
+    /// As `need`, for the inputs alone.
+    pub(crate) fn need_inputs<T: Real>(&mut self, tape: &mut Tape<T>, id: u32) {
         for k in 0..tape.inputs(id).len() {
             self.need_value(tape, tape.inputs(id)[k]);
         }
@@ -102,24 +116,25 @@ impl Restored {
             let Some(mut segment) = tape.segments.around(id) else { return };
             // What lies in a segment whose own surroundings are dropped waits for those.
             while let Some(outer) = tape.segments.0[segment].outer
-                && !self.0.contains(&outer)
+                && !self.segments.contains(&outer)
+                && tape.segments.0[outer].end <= self.running
             {
                 segment = outer;
             }
-            if self.0.contains(&segment) {
+            if self.segments.contains(&segment) {
                 return; // it could not be computed
             }
             let mut i = 0;
-            while i < self.0.len() {
-                if tape.segments.is_inside(segment, self.0[i]) {
+            while i < self.segments.len() {
+                if tape.segments.is_inside(segment, self.segments[i]) {
                     i += 1;
                 } else {
-                    let done = self.0.remove(i);
+                    let done = self.segments.remove(i);
                     tape.drop_values(done);
                 }
             }
             tape.restore(segment);
-            self.0.push(segment);
+            self.segments.push(segment);
         }
     }
 }
@@ -149,8 +164,11 @@ impl<T: Real> Tape<T> {
     fn restore(&mut self, segment: usize) {
         let Segment { start, end, first_inside, .. } = self.segments.0[segment];
         let mut inside = first_inside;
+        let mut opened = Restored { segments: vec![segment], ..Restored::default() };
         for id in start..end {
             if matches!(self.node(id).value, Value::Dropped(_)) {
+                // A gradient recorded in here reads values of segments inside that have been passed.
+                opened.need_inputs(self, id);
                 self.compute(id);
             } else if self.tangents.is_some() {
                 // What was kept may not have been moved yet; an error of it comes up again where it is asked for.
@@ -161,6 +179,8 @@ impl<T: Real> Tape<T> {
                 inside += 1;
             }
         }
+        opened.segments.retain(|opened| *opened != segment);
+        opened.finish(self);
     }
 
     /// Drops, during a replay, the values of all segments from the `next` one on that end before a node; gives the first that does not.

@@ -1,0 +1,241 @@
+//! What may be done to a tape and changes no number: checkpoints, scopes and replays of random programs, in every mode.
+
+use autograd::{Graph, Tensor, Var};
+use proptest::prelude::*;
+
+use crate::programs::{directions, dot, each_program, size};
+
+type V<'g> = Var<'g, f64>;
+
+fn bits(x: &Tensor<f64>) -> Vec<u64> {
+    x.as_slice().iter().map(|v| v.to_bits()).collect()
+}
+
+/// How a part of a program is run.
+type Wrap<'a, 'g> = &'a dyn Fn(&mut dyn FnMut() -> Vec<V<'g>>) -> Vec<V<'g>>;
+
+/// All derivatives of a program that there are ways to: bits, in a fixed order.
+fn derivatives<'g>(g: &'g Graph<f64>, leaves: &[V<'g>], y: V<'g>) -> Vec<(&'static str, Vec<u64>)> {
+    let cotangent = directions([&y.value().unwrap()], 6).remove(0);
+    let loss = (y * g.constant(&cotangent)).sum();
+    let mut all = vec![("value", bits(&y.value().unwrap()))];
+    let grads = loss.backward().unwrap();
+    let variables: Vec<V<'g>> = leaves.iter().copied().filter(|x| grads.get(*x).is_some()).collect();
+    for x in &variables {
+        all.push(("gradient", bits(grads.wrt(*x).unwrap())));
+    }
+    let mut second = None;
+    for x in &variables {
+        let [d] = g.grad(loss, [*x]);
+        all.push(("recorded gradient", bits(&d.value().unwrap())));
+        let direction = g.constant(&directions([&x.value().unwrap()], 7)[0]);
+        let term = (d * direction).sum();
+        second = Some(second.map_or(term, |sum: V<'g>| sum + term));
+        all.push(("recorded tangent", bits(&g.jvp(y, [*x], [direction]).value().unwrap())));
+    }
+    if let Some(second) = second {
+        let grads = second.backward().unwrap();
+        for x in &variables {
+            if let Some(d) = grads.get(*x) {
+                all.push(("second gradient", bits(d)));
+            }
+        }
+    }
+    all
+}
+
+/// How many nodes have a value.
+fn kept(g: &Graph<f64>) -> usize {
+    g.vars().filter(|v| v.value().is_ok()).count()
+}
+
+fn same(a: &[(&str, Vec<u64>)], b: &[(&str, Vec<u64>)]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(a.len(), b.len());
+    for (a, b) in a.iter().zip(b) {
+        prop_assert_eq!(a, b);
+    }
+    Ok(())
+}
+
+#[test]
+fn checkpoints_change_no_bit_in_any_mode() {
+    let dropped = std::cell::Cell::new((0, 0));
+    each_program(|program| {
+        let x = program.point_by(0);
+        let (g, h) = (Graph::new(), Graph::new());
+        let (plain_leaves, leaves) = (program.leaves(&g, &x), program.leaves(&h, &x));
+        let plain = program.in_parts(&plain_leaves, &|part| part());
+        let y = program.in_parts(&leaves, &|part| h.checkpoint(part));
+        prop_assert_eq!(g.len(), h.len());
+        let before = kept(&h);
+        let (all, few) = dropped.get();
+        dropped.set((all + g.len(), few + before));
+        same(&derivatives(&g, &plain_leaves, plain), &derivatives(&h, &leaves, y))?;
+        // Afterwards nothing more is kept of the formula than before.
+        let after =
+            h.vars().take(g.vars().position(|v| v.position() == plain.position()).unwrap() + 1).filter(|v| v.value().is_ok()).count();
+        prop_assert!(after <= before, "{after} values where there were {before}");
+        Ok(())
+    });
+    let (all, few) = dropped.get();
+    println!("checkpoints: {few} of {all} values kept");
+    assert!(2 * few < all, "{few} of {all}");
+}
+
+#[test]
+fn a_replay_is_a_fresh_run_to_the_last_bit() {
+    each_program(|program| {
+        for checkpointed in [false, true] {
+            let (here, there) = (program.point_by(0), program.point_by(1));
+            let run = |g: &Graph<f64>, x: &[Tensor<f64>]| -> Result<Vec<(&'static str, Vec<u64>)>, TestCaseError> {
+                Ok(record(program, g, x, checkpointed))
+            };
+            let (fresh_here, fresh_there) = (run(&Graph::new(), &here)?, run(&Graph::new(), &there)?);
+
+            let g = Graph::new();
+            let leaves = program.leaves(&g, &here);
+            let y = build(program, &leaves, &g, checkpointed);
+            let _ = derivatives(&g, &leaves, y);
+            let nodes = g.len();
+            for (x, fresh) in [(&there, &fresh_there), (&here, &fresh_here), (&there, &fresh_there)] {
+                g.replay(&leaves.iter().copied().zip(x).collect::<Vec<_>>()).unwrap();
+                prop_assert_eq!(g.len(), nodes);
+                let recorded: Vec<_> = g.vars().filter_map(|v| v.value().ok()).map(|v| bits(&v)).collect();
+                let anew = Graph::new();
+                let _ = record(program, &anew, x, checkpointed);
+                let fresh_values: Vec<_> = anew.vars().filter_map(|v| v.value().ok()).map(|v| bits(&v)).collect();
+                prop_assert_eq!(&recorded, &fresh_values);
+                let value = bits(&y.value().unwrap());
+                prop_assert_eq!(&value, &fresh[0].1);
+            }
+        }
+        Ok(())
+    });
+}
+
+fn build<'g>(program: &crate::programs::Program, leaves: &[V<'g>], g: &'g Graph<f64>, checkpointed: bool) -> V<'g> {
+    let wrap: Wrap<'_, 'g> = if checkpointed { &|part| g.checkpoint(part) } else { &|part| part() };
+    program.in_parts(leaves, wrap)
+}
+
+fn record(program: &crate::programs::Program, g: &Graph<f64>, x: &[Tensor<f64>], checkpointed: bool) -> Vec<(&'static str, Vec<u64>)> {
+    let leaves = program.leaves(g, x);
+    let y = build(program, &leaves, g, checkpointed);
+    derivatives(g, &leaves, y)
+}
+
+#[test]
+fn gradients_after_a_replay_are_those_of_a_fresh_run() {
+    each_program(|program| {
+        for checkpointed in [false, true] {
+            let (here, there) = (program.point_by(0), program.point_by(2));
+            let g = Graph::new();
+            let leaves = program.leaves(&g, &here);
+            let y = build(program, &leaves, &g, checkpointed);
+            g.replay(&leaves.iter().copied().zip(&there).collect::<Vec<_>>()).unwrap();
+            same(&derivatives(&g, &leaves, y), &record(program, &Graph::new(), &there, checkpointed))?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_replay_of_some_leaves_leaves_the_others() {
+    each_program(|program| {
+        let (here, there) = (program.point_by(0), program.point_by(3));
+        let mixed: Vec<_> = here.iter().zip(&there).enumerate().map(|(k, (a, b))| if k % 2 == 0 { b } else { a }.clone()).collect();
+        let g = Graph::new();
+        let leaves = program.leaves(&g, &here);
+        let y = build(program, &leaves, &g, true);
+        let some: Vec<_> = leaves.iter().copied().zip(&mixed).enumerate().filter(|(k, _)| k % 2 == 0).map(|(_, pair)| pair).collect();
+        g.replay(&some).unwrap();
+        let h = Graph::new();
+        let leaves = program.leaves(&h, &mixed);
+        prop_assert_eq!(bits(&y.value().unwrap()), bits(&build(program, &leaves, &h, false).value().unwrap()));
+        Ok(())
+    });
+}
+
+#[test]
+fn gradients_may_be_taken_inside_checkpoints() {
+    let run = |checkpointed: bool| {
+        let g = Graph::<f64>::new();
+        let x = g.variable(Tensor::new(vec![0.3, -0.7, 1.1], [3]).unwrap());
+        let mut y = x;
+        for _ in 0..3 {
+            let before = y;
+            y = g.checkpoint(|| {
+                let formula = || (before * 1.3).sin().exp().sin();
+                let inner = if checkpointed { g.checkpoint(formula) } else { formula() };
+                // The gradient reads what the inner part has dropped.
+                let [d] = g.grad(inner.sum(), [before]);
+                (inner + d * d).tanh()
+            });
+        }
+        let [slope] = g.grad(y.sum(), [x]);
+        let mut seen = vec![bits(&y.value().unwrap()), bits(y.sum().backward().unwrap().wrt(x).unwrap()), bits(&slope.value().unwrap())];
+        seen.push(bits(slope.square().sum().backward().unwrap().wrt(x).unwrap()));
+        g.replay(&[(x, &Tensor::new(vec![0.5, 0.1, -0.2], [3]).unwrap())]).unwrap();
+        seen.push(bits(&y.value().unwrap()));
+        seen.push(bits(&slope.value().unwrap()));
+        seen.push(bits(slope.square().sum().backward().unwrap().wrt(x).unwrap()));
+        seen
+    };
+    assert_eq!(run(true), run(false));
+}
+
+#[test]
+fn scopes_leave_their_results_and_nothing_else() {
+    each_program(|program| {
+        let x = program.point_by(0);
+        let (g, h) = (Graph::new(), Graph::new());
+        let (plain_leaves, leaves) = (program.leaves(&g, &x), program.leaves(&h, &x));
+        let plain = program.in_parts(&plain_leaves, &|part| part());
+        let y = program.in_parts(&leaves, &|part| h.scope(part));
+        prop_assert_eq!(bits(&plain.value().unwrap()), bits(&y.value().unwrap()));
+        prop_assert!(h.len() <= leaves.len() + 2);
+        Ok(())
+    });
+}
+
+#[test]
+fn dual_numbers_follow_the_recorded_forward_mode() {
+    let worst = std::cell::Cell::new(0.0f64);
+    each_program(|program| {
+        let x = program.point_by(0);
+        let direction = directions(&x, 8);
+        let tangent = |checkpointed: bool| {
+            let g = Graph::new();
+            let leaf = |k: usize| if program.is_constant(k) { g.constant(&x[k]) } else { g.dual(&x[k], &direction[k]) };
+            let leaves: Vec<_> = (0..x.len()).map(leaf).collect();
+            let y = build(program, &leaves, &g, checkpointed);
+            let tangent = y.tangent().unwrap();
+            // Forward over reverse: the tangents of the gradients.
+            let loss = (y * g.constant(&directions([&y.value().unwrap()], 6)[0])).sum();
+            let curvature: Vec<_> =
+                program.variables().filter_map(|k| g.grad(loss, [leaves[k]])[0].tangent().unwrap()).map(|t| bits(&t)).collect();
+            (tangent, curvature)
+        };
+        let (one_pass, curvature) = tangent(false);
+        let (in_parts, again) = tangent(true);
+        prop_assert_eq!(one_pass.as_ref().map(bits), in_parts.as_ref().map(bits));
+        prop_assert_eq!(curvature, again);
+
+        let g = Graph::new();
+        let leaves = program.leaves(&g, &x);
+        let y = build(program, &leaves, &g, false);
+        let cotangent = directions([&y.value().unwrap()], 2).remove(0);
+        let grads = y.backward_with(&cotangent).unwrap();
+        let zeros = Tensor::zeros(cotangent.shape()).unwrap();
+        let dy = one_pass.unwrap_or(zeros);
+        let forward = dot(&cotangent, &dy);
+        let terms = |f: fn(&Tensor<f64>, &Tensor<f64>) -> f64| -> f64 {
+            program.variables().filter_map(|k| Some(f(grads.get(leaves[k])?, &direction[k]))).sum()
+        };
+        let scale = size(&cotangent, &dy).max(terms(size)).max(1e-3);
+        worst.set(worst.get().max((forward - terms(dot)).abs() / scale));
+        prop_assert!((forward - terms(dot)).abs() <= 1e-10 * scale);
+        Ok(())
+    });
+    println!("dual numbers against reverse mode: at most {:.1e} of the scale of the terms", worst.get());
+}
