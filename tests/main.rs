@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod checker;
+mod derivatives;
 mod edges;
 mod engine;
 mod numerics;

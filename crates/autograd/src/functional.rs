@@ -1,6 +1,6 @@
 //! Derivatives of functions: each call makes its own graph and gives back tensors.
 //!
-//! A function of `N` tensors of any shapes is a closure written in place (`|[x, w]| …`), or an `fn`. Inside it, derivatives are taken on its
+//! A function of `N` tensors of any shapes is a closure written in place (`|[x, w]| …`), one kept with [`closure`], or an `fn`. Inside it, derivatives are taken on its
 //! own graph, to any depth, with [`Graph::grad`], [`Graph::vjp`] and [`Graph::jvp`]: a variable cannot leave the graph it belongs to. These
 //! functions are the outermost call.
 //!
@@ -35,6 +35,26 @@ use crate::{
     tensor::{Tensor, kernel::allocate},
     var::Var,
 };
+
+/// A closure that is kept in a variable, to be used several times: without this, the compiler takes its argument and its result to be of
+/// different graphs.
+///
+/// ```
+/// use autograd::{functional::{closure, grad, hvp}, tensor};
+/// let k = 3.0;
+/// let f = closure(|[x]| (x.powi(3) * k).sum());
+/// let x = tensor![1.0, 2.0];
+/// let [slope] = grad(f, [&x])?;
+/// let [product] = hvp(f, [&x], [&slope])?;
+/// assert_eq!((slope, product), (tensor![9.0, 36.0], tensor![162.0, 1296.0]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+pub fn closure<T: Real, F, const N: usize>(f: F) -> F
+where
+    F: for<'g> Fn([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    f
+}
 
 /// How a Jacobian is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -101,6 +101,7 @@ mod accumulate;
 mod backward;
 mod hook;
 mod forward;
+mod nested;
 mod reason;
 mod guard;
 pub mod functional;
