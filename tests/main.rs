@@ -1,9 +1,19 @@
 //! Tests of the engine through its public face, in one binary.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#![allow(
+    missing_docs,
+    clippy::items_after_statements,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
 
 mod catalogue;
 mod checker;
+mod control;
+mod custom;
 mod derivatives;
 mod edges;
 mod engine;

@@ -17,6 +17,9 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 type V<'g> = Var<'g, f64>;
 
+/// How a part of a program is run.
+pub(super) type Wrap<'a, 'g> = &'a dyn Fn(&mut dyn FnMut() -> Vec<V<'g>>) -> Vec<V<'g>>;
+
 /// How an operation takes its operands. The number is a parameter, to be read as whatever the operation needs.
 enum Apply {
     One(for<'g> fn(V<'g>, usize) -> V<'g>),
@@ -237,13 +240,8 @@ impl Program {
 
     /// The last value of the program cut into parts, and those into parts, each of which leaves nothing but its last two values. `wrap` runs
     /// a part.
-    pub(super) fn in_parts<'g>(&self, leaves: &[V<'g>], wrap: &dyn Fn(&mut dyn FnMut() -> Vec<V<'g>>) -> Vec<V<'g>>) -> V<'g> {
-        fn part<'g>(
-            steps: &[Step],
-            before: &[V<'g>],
-            depth: usize,
-            wrap: &dyn Fn(&mut dyn FnMut() -> Vec<V<'g>>) -> Vec<V<'g>>,
-        ) -> Vec<V<'g>> {
+    pub(super) fn in_parts<'g>(&self, leaves: &[V<'g>], wrap: Wrap<'_, 'g>) -> V<'g> {
+        fn part<'g>(steps: &[Step], before: &[V<'g>], depth: usize, wrap: Wrap<'_, 'g>) -> Vec<V<'g>> {
             wrap(&mut || {
                 let mut values = before.to_vec();
                 if depth == 0 || steps.len() < 3 {

@@ -3,16 +3,13 @@
 use autograd::{Graph, Tensor, Var};
 use proptest::prelude::*;
 
-use crate::programs::{directions, dot, each_program, size};
+use crate::programs::{Program, Wrap, directions, dot, each_program, size};
 
 type V<'g> = Var<'g, f64>;
 
 fn bits(x: &Tensor<f64>) -> Vec<u64> {
     x.as_slice().iter().map(|v| v.to_bits()).collect()
 }
-
-/// How a part of a program is run.
-type Wrap<'a, 'g> = &'a dyn Fn(&mut dyn FnMut() -> Vec<V<'g>>) -> Vec<V<'g>>;
 
 /// All derivatives of a program that there are ways to: bits, in a fixed order.
 fn derivatives<'g>(g: &'g Graph<f64>, leaves: &[V<'g>], y: V<'g>) -> Vec<(&'static str, Vec<u64>)> {
@@ -113,12 +110,12 @@ fn a_replay_is_a_fresh_run_to_the_last_bit() {
     });
 }
 
-fn build<'g>(program: &crate::programs::Program, leaves: &[V<'g>], g: &'g Graph<f64>, checkpointed: bool) -> V<'g> {
+fn build<'g>(program: &Program, leaves: &[V<'g>], g: &'g Graph<f64>, checkpointed: bool) -> V<'g> {
     let wrap: Wrap<'_, 'g> = if checkpointed { &|part| g.checkpoint(part) } else { &|part| part() };
     program.in_parts(leaves, wrap)
 }
 
-fn record(program: &crate::programs::Program, g: &Graph<f64>, x: &[Tensor<f64>], checkpointed: bool) -> Vec<(&'static str, Vec<u64>)> {
+fn record(program: &Program, g: &Graph<f64>, x: &[Tensor<f64>], checkpointed: bool) -> Vec<(&'static str, Vec<u64>)> {
     let leaves = program.leaves(g, x);
     let y = build(program, &leaves, g, checkpointed);
     derivatives(g, &leaves, y)

@@ -47,7 +47,7 @@ impl<T: Real> Slot<T> {
     }
 
     /// The gradient, if it is not a zero of the rules.
-    pub(crate) fn sum(self) -> Option<Tensor<T>> {
+    pub(crate) fn into_gradient(self) -> Option<Tensor<T>> {
         match self {
             Slot::Sum(gradient) => Some(gradient),
             Slot::Zero | Slot::Empty => None,

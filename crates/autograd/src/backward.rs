@@ -152,8 +152,8 @@ impl<T: Real> Gradients<T> {
 
 /// The name of a node's operation, the shapes of its inputs and its line, for errors found while its rule runs.
 fn blame<T: Real>(error: Error, tape: &Tape<T>, id: u32) -> Error {
-    let shapes = || tape.inputs(id).iter().filter_map(|&x| tape.node(x).value.tensor().ok().map(|t| *t.shape())).collect();
-    error.in_op(tape.described(id).0, shapes).at(tape.node(id).at)
+    let shapes = tape.inputs(id).iter().filter_map(|&x| tape.node(x).value.tensor().ok().map(|t| *t.shape())).collect();
+    error.met_by(tape.described(id).0, shapes, Some(tape.node(id).at))
 }
 
 /// First-order gradients of the sum of some roots, by tensors; nothing is recorded. `into` is overwritten, and its memory used again.
@@ -240,7 +240,7 @@ fn sweep<T: Real>(
         }
     }
     into.nodes.reverse();
-    for (id, bound) in tape.bound.iter().filter(|(_, bound)| bound.node <= top) {
+    for (id, bound) in &tape.bound {
         into.bound.push(BoundLeaf { id: id.clone(), node: bound.node, at: tape.node(bound.node).at, cut: None });
     }
     into.bound.sort_by_key(|leaf| leaf.id.address());
@@ -283,12 +283,12 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
         return Err(NonFinite::of_gradient(tape, id, guard, found, g).into());
     }
     let (failed, offence) = if tape.has_multi && op.outputs() > 1 {
-        let mut g: Few<Option<Value<T>>> = Few::from_iter([slot.sum().map(Value::Tensor)]);
+        let mut g: Few<Option<Value<T>>> = Few::from_iter([slot.into_gradient().map(Value::Tensor)]);
         let outputs = id + 1..id + crate::graph::index(op.outputs());
         // An output that stands after the last root has no slot, and no gradient.
         let slots_after =
             outputs.clone().map(|at| slots.get_mut(at as usize).map_or(Slot::Empty, |slot| std::mem::replace(slot, Slot::Empty)));
-        g.extend(slots_after.map(|slot| slot.sum().map(Value::Tensor)));
+        g.extend(slots_after.map(|slot| slot.into_gradient().map(Value::Tensor)));
         if g.iter().all(Option::is_none) {
             (None, None)
         } else {

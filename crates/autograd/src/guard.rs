@@ -200,8 +200,8 @@ fn number(v: f64) -> String {
     } else if v == 0.0 || v.is_infinite() || (1e-4..1e7).contains(&v.abs()) {
         v.to_string()
     } else {
-        let text = format!("{v:.7e}");
-        text.replace("0000000e", "e")
+        let short = format!("{v:e}");
+        if short.len() <= 12 { short } else { format!("{v:.7e}") }
     }
 }
 

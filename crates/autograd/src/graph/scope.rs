@@ -140,15 +140,16 @@ impl<T: Real> Graph<T> {
         let mut result = computation();
 
         // The values, and what they were computed from, which only explanations read.
-        let mut values = Vec::new();
+        let (mut values, mut unchanged) = (Vec::new(), Vec::new());
         result.each(&mut |var| {
+            unchanged.extend((std::ptr::eq(var.graph(), self) && var.id() < start && self.has(*var)).then_some(var.id()));
             let value = match var.value() {
                 Ok(value) => Value::Tensor(value),
                 Err(error) => Value::Error(error),
             };
             values.push(value);
         });
-        let sources = self.tape.borrow().read_before(start);
+        let sources = self.tape.borrow().read_before(start, &unchanged);
         self.tape.borrow_mut().truncate(start);
         let epoch = self.epoch.get().saturating_add(1);
         self.epoch.set(epoch);
@@ -171,10 +172,10 @@ impl<T: Real> Graph<T> {
 
 impl<T: Real> Tape<T> {
     /// The nodes before `start` that those from `start` on were computed from, ascending, if a gradient could be wanted.
-    fn read_before(&self, start: u32) -> SmallVec<[u32; 4]> {
+    fn read_before(&self, start: u32, also: &[u32]) -> SmallVec<[u32; 4]> {
         let first_edge = self.nodes.get(start as usize).map_or(self.edges.len(), |node| node.first_edge as usize);
         let mut read: SmallVec<[u32; 4]> =
-            self.edges[first_edge..].iter().copied().filter(|&id| id < start && self.node(id).needs_gradient).collect();
+            self.edges[first_edge..].iter().chain(also).copied().filter(|&id| id < start && self.node(id).needs_gradient).collect();
         read.sort_unstable();
         read.dedup();
         read
