@@ -62,7 +62,12 @@ fn parameters_without_a_gradient_say_why() {
     assert!(grads.why_none(&cut).unwrap().contains("cut off by detach() at"));
     assert!(grads.why_none(&unbound).unwrap().contains("never bound"));
     let message = grads.why_none(&idle).unwrap();
-    assert!(message.contains("bound at") && message.contains("control.rs"), "{message}");
+    assert!(message.contains("nothing was computed from it (made at") && message.contains("control.rs"), "{message}");
+    // A parameter for which a computed variable stands.
+    let doubled = g.bind(&used, &value) * 2.0;
+    g.bind_as(&used, doubled).unwrap();
+    let message = (doubled.sum()).backward().unwrap().why_none(&used).unwrap();
+    assert!(message.contains("it is an intermediate value (mul_lit at"), "{message}");
     drop(g);
     assert!(grads.why_none(&cut).is_some());
 }

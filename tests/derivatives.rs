@@ -323,6 +323,41 @@ fn several_roots_and_cotangents_are_one_sweep() {
 }
 
 #[test]
+fn variables_may_be_given_as_slices() {
+    let g = Graph::<f64>::new();
+    let x: Vec<_> = (1..=4).map(|k| g.variable(f64::from(k))).collect();
+    let y = x.iter().copied().reduce(|a, b| a * b).unwrap();
+    let slopes: Vec<V<'_>> = g.grad(y, &x);
+    assert_eq!(slopes.iter().map(|d| d.item().unwrap()).collect::<Vec<_>>(), [24.0, 12.0, 8.0, 6.0]);
+    let some: Vec<V<'_>> = g.vjp(y, g.constant(2.0), &x[..2]);
+    assert_eq!(some.iter().map(|d| d.item().unwrap()).collect::<Vec<_>>(), [48.0, 24.0]);
+    let ones: Vec<_> = x.iter().map(|_| g.constant(1.0)).collect();
+    assert_eq!(g.jvp(y, &x, &ones).item().unwrap(), 50.0);
+    let few = g.jvp(y, &x, &ones[..3].to_vec()).value().unwrap_err();
+    assert!(few.to_string().starts_with("jvp(): 4 variables cannot move along 3 directions"), "{few}");
+    assert!(g.grad(y, &Vec::new()).is_empty());
+}
+
+#[test]
+fn linear_maps_can_be_applied_again_and_again() {
+    let x = point();
+    let (y, pushforward) = functional::linearize(network, each(&x)).unwrap();
+    let (z, gradients, hessian) = functional::hessian_product(loss, each(&x)).unwrap();
+    assert_eq!(z, functional::value_and_grad(loss, each(&x)).unwrap().0);
+    for (a, b) in gradients.iter().zip(&functional::grad(loss, each(&x)).unwrap()) {
+        close(a, b, 1e-13);
+    }
+    for seed in 0..3 {
+        let v = [draw(&[4, 3], 10 + seed), draw(&[3, 2], 20 + seed), draw(&[2], 30 + seed)];
+        assert_eq!(functional::jvp(network, each(&x), each(&v)).unwrap(), (y.clone(), pushforward.apply(each(&v)).unwrap()));
+        assert_eq!(functional::hvp(loss, each(&x), each(&v)).unwrap(), hessian.apply(each(&v)).unwrap());
+    }
+    let wrong = draw(&[5], 1);
+    assert!(matches!(pushforward.apply([&wrong, &x[1], &x[2]]).unwrap_err().kind(), ErrorKind::Mismatch { .. }));
+    assert!(matches!(hessian.apply([&wrong, &x[1], &x[2]]).unwrap_err().kind(), ErrorKind::Mismatch { .. }));
+}
+
+#[test]
 fn per_example_gradients_are_those_of_each_example_alone() {
     let (w, b) = (draw(&[3, 2], 1), draw(&[2], 2));
     let (x, t) = (draw(&[37, 3], 3), draw(&[37, 2], 4));

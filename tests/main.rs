@@ -17,6 +17,7 @@ mod custom;
 mod derivatives;
 mod edges;
 mod engine;
+mod memory;
 mod numerics;
 mod operations;
 mod outside;

@@ -249,7 +249,7 @@ impl<'g, T: Real> Variables<'_, 'g, T> {
         let graph = d.graph();
         let found = Offence { input: Some(k), element, number: value.as_slice()[element].to_f64(), shape: *value.shape() };
         let error = NonFinite::of_gradient(&graph.tape.borrow(), id, guard, found, &Tensor::scalar(T::ONE));
-        graph.poison(error.into())
+        graph.poison(Error::non_finite(error))
     }
 
     /// Makes an error the gradient of every input.

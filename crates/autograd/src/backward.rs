@@ -32,10 +32,8 @@ pub struct Gradients<T: Real> {
 struct BoundLeaf {
     id: LeafId,
     node: u32,
-    /// Where it was bound.
-    at: &'static Location<'static>,
-    /// Where all that leads from it to the roots is cut off.
-    cut: Option<(&'static str, &'static Location<'static>)>,
+    /// Why it has no gradient, if it has none.
+    why_none: Option<Arc<str>>,
 }
 
 /// A variable whose gradients are wanted: alone if it is a scalar, or together with a cotangent of its shape.
@@ -124,11 +122,7 @@ impl<T: Real> Gradients<T> {
     #[must_use]
     pub fn why_none(&self, id: &LeafId) -> Option<String> {
         match self.bound_leaf(id) {
-            Some(leaf) if self.of_node(leaf.node).is_some() => None,
-            Some(BoundLeaf { at, cut: Some((what, cut)), .. }) => {
-                Some(format!("all that leads from it (bound at {at}) to the root is cut off by {what} at {cut}"))
-            }
-            Some(BoundLeaf { at, .. }) => Some(format!("the value that backward() started from does not depend on it (bound at {at})")),
+            Some(leaf) => leaf.why_none.as_deref().map(ToOwned::to_owned),
             None => Some("it was never bound to the graph".into()),
         }
     }
@@ -241,13 +235,13 @@ fn sweep<T: Real>(
     }
     into.nodes.reverse();
     for (id, bound) in &tape.bound {
-        into.bound.push(BoundLeaf { id: id.clone(), node: bound.node, at: tape.node(bound.node).at, cut: None });
+        into.bound.push(BoundLeaf { id: id.clone(), node: bound.node, why_none: None });
     }
     into.bound.sort_by_key(|leaf| leaf.id.address());
     for i in 0..into.bound.len() {
         let node = into.bound[i].node;
         if into.of_node(node).is_none() {
-            into.bound[i].cut = tape.cut_before(&into.roots, node);
+            into.bound[i].why_none = Some(tape.why_no_gradient(&into.roots, node).into());
         }
     }
     Ok(())
@@ -280,7 +274,7 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
         && let Some(element) = guard.offence(g)
     {
         let found = Offence { input: None, element, number: g.as_slice()[element].to_f64(), shape: *g.shape() };
-        return Err(NonFinite::of_gradient(tape, id, guard, found, g).into());
+        return Err(Error::non_finite(NonFinite::of_gradient(tape, id, guard, found, g)));
     }
     let (failed, offence) = if tape.has_multi && op.outputs() > 1 {
         let mut g: Few<Option<Value<T>>> = Few::from_iter([slot.into_gradient().map(Value::Tensor)]);
@@ -314,7 +308,7 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
     }
     if let Some((found, incoming)) = offence {
         let incoming = incoming.unwrap_or_else(|| Tensor::scalar(T::ONE));
-        return Err(NonFinite::of_gradient(tape, id, guard.unwrap_or(Guard::NAN), found, &incoming).into());
+        return Err(Error::non_finite(NonFinite::of_gradient(tape, id, guard.unwrap_or(Guard::NAN), found, &incoming)));
     }
     for &x in inputs {
         let slot = &mut slots[x as usize];
@@ -431,6 +425,7 @@ pub(crate) fn grad<'g, T: Real>(
 }
 
 /// The nodes that lie between some roots and some wanted variables: the only ones that count, however long the tape is.
+#[derive(Debug)]
 pub(crate) struct Path {
     /// Descending.
     nodes: Vec<u32>,

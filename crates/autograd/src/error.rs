@@ -304,6 +304,14 @@ pub enum ErrorKind {
         /// How many were given.
         found: usize,
     },
+    /// As many directions are needed as there are variables that move.
+    #[error("{variables} variables cannot move along {directions} directions; one for each is needed")]
+    DirectionCount {
+        /// The number of variables.
+        variables: usize,
+        /// The number of directions.
+        directions: usize,
+    },
     /// An operation with several outputs was used as if it had one.
     #[error("it has {outputs} outputs: apply_multi() gives a variable for each")]
     OutputCount {
@@ -366,6 +374,12 @@ pub enum ErrorKind {
         expected: f64,
         /// What it is.
         found: f64,
+    },
+    /// An operation or function of yours refuses its inputs; the reason is its own.
+    #[error("{why}")]
+    Refused {
+        /// The reason.
+        why: String,
     },
     /// The gradients of a check could not be compared.
     #[error("{why}")]
@@ -454,6 +468,13 @@ impl Error {
         self
     }
 
+    /// That a number was found which should not be there, with the operation, its shapes and its line.
+    pub(crate) fn non_finite(found: NonFinite) -> Error {
+        let (op, at) = (found.op, found.location);
+        let shapes = found.operands.iter().map(|operand| operand.shape).collect();
+        Error::from(ErrorKind::NonFinite(Box::new(found))).in_op(op, || shapes).at(at)
+    }
+
     /// Puts the blame on an operation whose forward rule met this error, perhaps in another operation that it is made of.
     #[must_use]
     pub(crate) fn met_by(mut self, op: &'static str, shapes: Vec<Shape>, at: Option<&'static Location<'static>>) -> Error {
@@ -479,15 +500,6 @@ impl Error {
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Error {
         Error(Arc::new(Inner { kind, op: None, shapes: Vec::new(), inside: None, at: None }))
-    }
-}
-
-/// With the operation, its shapes and its line.
-impl From<NonFinite> for Error {
-    fn from(found: NonFinite) -> Error {
-        let (op, at) = (found.op, found.location);
-        let shapes = found.operands.iter().map(|operand| operand.shape).collect();
-        Error::from(ErrorKind::NonFinite(Box::new(found))).in_op(op, || shapes).at(at)
     }
 }
 

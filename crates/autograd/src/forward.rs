@@ -24,6 +24,9 @@ pub(crate) fn jvp<'g, T: Real>(root: Var<'g, T>, wrt: &[Var<'g, T>], dx: &[Var<'
     if let Some(error) = graph.refusal(&all, at) {
         return refused(error);
     }
+    if wrt.len() != dx.len() {
+        return refused(ErrorKind::DirectionCount { variables: wrt.len(), directions: dx.len() }.into());
+    }
     if let Some(bad) = [&root].into_iter().chain(wrt).chain(dx).find(|x| x.value().is_err()) {
         return *bad;
     }

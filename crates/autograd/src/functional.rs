@@ -9,10 +9,12 @@
 //! | [`grad`] | ∇f | Y a number | one reverse pass |
 //! | [`vjp`] | c ↦ Jᵀc | any | one reverse pass for each c |
 //! | [`jvp`] | J·v | any | one pass, value included |
+//! | [`linearize`] | v ↦ J·v | any | one forward pass for each v |
 //! | [`jacobian`] | J | any | one pass for each element of X or of Y |
 //! | [`jacobian_diagonal`] | its diagonal | pointwise | one pass for each input, and one to make sure |
 //! | [`hessian`] | ∇²f | Y a number | one forward pass over the gradient for each element of X |
 //! | [`hvp`] | ∇²f·v | Y a number | one forward pass over the gradient |
+//! | [`hessian_product`] | v ↦ ∇²f·v | Y a number | one forward pass over the gradient for each v |
 //! | [`vhp`] | vᵀ·∇²f | Y a number | one reverse pass over the gradient |
 //! | [`hessian_diagonal`], [`laplacian`] | ∂²f/∂xᵢ², their sum | Y a number | as the Hessian, without its memory |
 //! | [`per_example_grad`] | ∇f for each row of a batch | Y a number | a replay for each row, in parallel |
@@ -182,6 +184,84 @@ where
     let y = f(leaves);
     let (value, root, leaves) = (y.value()?, y.id(), leaves.map(Var::id));
     Ok((value, Pullback { graph, root, leaves }))
+}
+
+/// A function that was evaluated at a point, ready to push directions of its inputs forward to its result. It owns its graph, and can be
+/// asked again and again.
+#[derive(Debug)]
+pub struct Pushforward<T: Real, const N: usize> {
+    graph: Graph<T>,
+    root: u32,
+    leaves: [u32; N],
+    path: Path,
+}
+
+impl<T: Real, const N: usize> Pushforward<T, N> {
+    /// J·dx: the derivative of the result as the inputs move along `dx`.
+    ///
+    /// # Errors
+    /// A direction of another shape than its input; an operation with a first-order reverse rule only.
+    #[track_caller]
+    pub fn apply(&self, dx: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
+        let roots = [Var::new(&self.graph, self.root)];
+        let [dy] = moved(&self.graph, &self.path, &roots, &self.leaves, &dx).map_err(|error| error.at(Location::caller()))?;
+        Ok(dy)
+    }
+}
+
+/// The derivatives of some roots as some leaves move.
+fn moved<T: Real, const R: usize>(
+    graph: &Graph<T>,
+    path: &Path,
+    roots: &[Var<'_, T>; R],
+    leaves: &[u32],
+    dx: &[&Tensor<T>],
+) -> Result<[Tensor<T>; R], Error> {
+    let mut tape = graph.tape.borrow_mut();
+    for (leaf, dx) in leaves.iter().zip(dx) {
+        let expected = *tape.node(*leaf).value.tensor()?.shape();
+        if *dx.shape() != expected {
+            let error = Error::from(ErrorKind::Mismatch { expected, found: *dx.shape(), except: None });
+            return Err(error.in_op("jvp", || vec![expected]));
+        }
+    }
+    let seeds: Vec<_> = leaves.iter().zip(dx).map(|(leaf, dx)| (*leaf, (*dx).clone())).collect();
+    let pushed = tape.push(path, &seeds);
+    let tangents = pushed.and_then(|()| {
+        try_map(*roots, |root| match tape.tangent(root.id()) {
+            Some(tangent) => Ok(tangent.clone()),
+            None => Tensor::filled(T::ZERO, *tape.node(root.id()).value.tensor()?.shape()),
+        })
+    });
+    tape.tangents = None;
+    tangents
+}
+
+/// The value of a function at a point, and the linear map that is its derivative there: the function is run once, and each direction costs a
+/// forward pass over what was recorded.
+///
+/// ```
+/// use autograd::{functional::linearize, tensor};
+/// let (y, pushforward) = linearize(|[x]| x.square(), [&tensor![1.0, 2.0]])?;
+/// assert_eq!(y, tensor![1.0, 4.0]);
+/// assert_eq!(pushforward.apply([&tensor![1.0, 0.0]])?, tensor![2.0, 0.0]);
+/// assert_eq!(pushforward.apply([&tensor![0.0, 1.0]])?, tensor![0.0, 4.0]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// What went wrong in the function.
+#[track_caller]
+pub fn linearize<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N]) -> Result<(Tensor<T>, Pushforward<T, N>), Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    let graph = Graph::new();
+    let leaves = x.map(|x| graph.variable(x));
+    let y = f(leaves);
+    let (value, root, path) = (y.value()?, y.id(), Path::between(&graph, &[y], &leaves));
+    let leaves = leaves.map(Var::id);
+    Ok((value, Pushforward { graph, root, leaves, path }))
 }
 
 /// The value of a function and its derivative J·dx as the inputs move along `dx`, in one pass: forward mode.
@@ -556,6 +636,8 @@ where
 /// # Ok::<(), autograd::Error>(())
 /// ```
 ///
+/// Where several products at one point are wanted, [`hessian_product`] records the function only once.
+///
 /// # Errors
 /// As [`hessian`]; a direction of another shape than its input.
 #[track_caller]
@@ -564,6 +646,63 @@ where
     F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
 {
     value_grad_and_hvp(f, x, v).map(|(_, _, product)| product)
+}
+
+/// The Hessian of a scalar function at a point as a linear map. It owns its graph, with the gradients recorded on it, and can be asked again
+/// and again.
+#[derive(Debug)]
+pub struct HessianProduct<T: Real, const N: usize> {
+    graph: Graph<T>,
+    gradients: [u32; N],
+    leaves: [u32; N],
+    path: Path,
+}
+
+impl<T: Real, const N: usize> HessianProduct<T, N> {
+    /// ∇²f·v.
+    ///
+    /// # Errors
+    /// A direction of another shape than its input; an operation whose gradient cannot be differentiated.
+    #[track_caller]
+    pub fn apply(&self, v: [&Tensor<T>; N]) -> Result<[Tensor<T>; N], Error> {
+        let gradients = self.gradients.map(|gradient| Var::new(&self.graph, gradient));
+        moved(&self.graph, &self.path, &gradients, &self.leaves, &v).map_err(|error| error.at(Location::caller()))
+    }
+}
+
+/// The value of a scalar function at a point, its gradients, and its Hessian as a linear map: the gradient is recorded once, and each product
+/// costs a forward pass over it. It is what iterative solvers want, such as conjugate gradients.
+///
+/// ```
+/// use autograd::{functional::hessian_product, tensor};
+/// let (_, [slope], hessian) = hessian_product(|[x]| x.powi(3).sum(), [&tensor![1.0, 2.0]])?;
+/// assert_eq!(slope, tensor![3.0, 12.0]);
+/// let [first] = hessian.apply([&tensor![1.0, 0.0]])?;
+/// let [second] = hessian.apply([&tensor![0.0, 1.0]])?;
+/// assert_eq!((first, second), (tensor![6.0, 0.0], tensor![0.0, 12.0]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`grad`].
+#[track_caller]
+#[allow(clippy::type_complexity)]
+pub fn hessian_product<T: Real, F, const N: usize>(
+    f: F,
+    x: [&Tensor<T>; N],
+) -> Result<(Tensor<T>, [Tensor<T>; N], HessianProduct<T, N>), Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    let at = Location::caller();
+    let graph = Graph::new();
+    let leaves = x.map(|x| graph.variable(x));
+    let y = f(leaves);
+    let gradients = recorded_gradients(y, leaves, at)?;
+    let (value, slopes) = (y.value()?, try_map(gradients, Var::value)?);
+    let path = Path::between(&graph, &gradients, &leaves);
+    let (gradients, leaves) = (gradients.map(Var::id), leaves.map(Var::id));
+    Ok((value, slopes, HessianProduct { graph, gradients, leaves, path }))
 }
 
 /// The value of a function and its [`hvp`].

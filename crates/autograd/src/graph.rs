@@ -2,13 +2,14 @@
 //!
 //! Building, differentiating, drawing and dropping it are loops; nothing recurses, so memory alone limits its depth.
 
+pub(crate) mod list;
 pub(crate) mod scope;
 pub(crate) mod segment;
 pub(crate) mod replay;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     hash::{Hash, Hasher},
     panic::Location,
@@ -16,6 +17,7 @@ use std::{
 };
 
 use self::{
+    list::VarList,
     replay::Plan,
     scope::{Cut, Vars},
     segment::Segments,
@@ -303,7 +305,7 @@ impl<T: Real> Tape<T> {
             && let Some(element) = guard.offence(y)
         {
             let op = (handle.name(), handle.derivation().is_some());
-            return Err(NonFinite::of_value(self, element, guard, op, inputs, y, at).into());
+            return Err(Error::non_finite(NonFinite::of_value(self, element, guard, op, inputs, y, at)));
         }
         Ok(())
     }
@@ -466,6 +468,52 @@ impl<T: Real> Graph<T> {
         Ok(())
     }
 
+    /// Runs a computation while variables stand for parameters, as after [`bind_as`](Graph::bind_as); afterwards the parameters are bound to
+    /// what they were before.
+    ///
+    /// # Errors
+    /// A variable of another graph; nothing is run then.
+    ///
+    /// ```
+    /// use autograd::{Graph, LeafId, tensor};
+    /// let (id, value) = (LeafId::new(), tensor![1.0, 2.0]);
+    /// let g = Graph::<f64>::new();
+    /// let before = g.bind(&id, &value);
+    /// let [slope] = g.grad(before.square().sum(), [before]);
+    /// // The same function after a step of descent, still a function of what was there before.
+    /// let after = g.bound_as([(&id, before - slope * 0.25)], || g.bind(&id, &value).square().sum())?;
+    /// assert_eq!(after.item()?, 1.25);
+    /// assert_eq!(after.backward()?.of(&id), Some(&tensor![0.5, 1.0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn bound_as<'g, 'i, R>(
+        &'g self,
+        bindings: impl IntoIterator<Item = (&'i LeafId, Var<'g, T>)>,
+        computation: impl FnOnce() -> R,
+    ) -> Result<R, Error> {
+        /// Puts the bindings back, also when the computation panics.
+        struct Before<'a, T: Real>(&'a Graph<T>, Vec<(LeafId, Option<Bound>)>);
+        impl<T: Real> Drop for Before<'_, T> {
+            fn drop(&mut self) {
+                let mut tape = self.0.tape.borrow_mut();
+                for (id, bound) in self.1.drain(..).rev() {
+                    match bound {
+                        Some(bound) => tape.bound.insert(id, bound),
+                        None => tape.bound.remove(&id),
+                    };
+                }
+            }
+        }
+        let mut before = Before(self, Vec::new());
+        for (id, var) in bindings {
+            let bound = self.tape.borrow().bound.get(id).copied();
+            self.bind_as(id, var)?;
+            before.1.push((id.clone(), bound));
+        }
+        Ok(computation())
+    }
+
     /// The result of an operation of yours with `N` inputs; see [`Op`] for how one is written, and
     /// [`check::op`](crate::check::op) for how it is certified.
     ///
@@ -540,7 +588,7 @@ impl<T: Real> Graph<T> {
         f().unwrap_or_else(|error| self.poison(error.at(at)))
     }
 
-    /// The gradients of a scalar by some variables, as variables that can be differentiated again.
+    /// The gradients of a scalar by some variables, an array of them or a slice, as variables that can be differentiated again.
     ///
     /// Where `root` does not depend on a variable the gradient is zero.
     ///
@@ -559,9 +607,8 @@ impl<T: Real> Graph<T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn grad<'g, const N: usize>(&'g self, root: Var<'g, T>, wrt: [Var<'g, T>; N]) -> [Var<'g, T>; N] {
-        let gradients = T::grad(self, root, None, &wrt, Location::caller());
-        std::array::from_fn(|k| gradients[k])
+    pub fn grad<'g, L: VarList<'g, T>>(&'g self, root: Var<'g, T>, wrt: L) -> L::Like {
+        wrt.like(T::grad(self, root, None, wrt.as_ref(), Location::caller()))
     }
 
     /// The gradients of Σ cotangent·root by some variables, for a root of any shape, as variables that can be differentiated again, by the
@@ -579,9 +626,8 @@ impl<T: Real> Graph<T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn vjp<'g, const N: usize>(&'g self, root: Var<'g, T>, cotangent: Var<'g, T>, wrt: [Var<'g, T>; N]) -> [Var<'g, T>; N] {
-        let gradients = T::grad(self, root, Some(cotangent), &wrt, Location::caller());
-        std::array::from_fn(|k| gradients[k])
+    pub fn vjp<'g, L: VarList<'g, T>>(&'g self, root: Var<'g, T>, cotangent: Var<'g, T>, wrt: L) -> L::Like {
+        wrt.like(T::grad(self, root, Some(cotangent), wrt.as_ref(), Location::caller()))
     }
 
     /// The gradients of the sum of several roots, in one sweep: scalars, or variables of any shape with their cotangents. See [`Root`].
@@ -612,8 +658,30 @@ impl<T: Real> Graph<T> {
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn jvp<'g, const N: usize>(&'g self, root: Var<'g, T>, wrt: [Var<'g, T>; N], dx: [Var<'g, T>; N]) -> Var<'g, T> {
-        T::jvp(root, &wrt, &dx, Location::caller())
+    pub fn jvp<'g, L: VarList<'g, T>>(&'g self, root: Var<'g, T>, wrt: L, dx: L) -> Var<'g, T> {
+        T::jvp(root, wrt.as_ref(), dx.as_ref(), Location::caller())
+    }
+
+    /// The memory that the graph holds, in bytes: its nodes, and the elements of its values, those that several share counted once.
+    ///
+    /// ```
+    /// use autograd::{Graph, Tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.constant(Tensor::ones([1000])?);
+    /// let y = x.exp().reshape([10, 100]);
+    /// assert!((16_000..17_000).contains(&g.bytes()));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let tape = self.tape.borrow();
+        let mut seen = HashSet::new();
+        let values = tape.nodes.iter().filter_map(|node| node.value.tensor().ok()).chain(tape.tangents.iter().flatten().flatten());
+        let elements: usize = values
+            .filter(|tensor| tensor.as_one().is_none() && seen.insert(tensor.as_slice().as_ptr()))
+            .map(|tensor| std::mem::size_of_val(tensor.as_slice()))
+            .sum();
+        elements + tape.nodes.len() * size_of::<Node<T>>() + tape.edges.len() * size_of::<u32>()
     }
 
     /// The number of nodes.

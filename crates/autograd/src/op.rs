@@ -52,6 +52,9 @@ use crate::{
 /// recorded; on variables the same text records itself and can be differentiated again. Both methods are generic in the element type,
 /// so that a graph recorded in f32 can be replayed in f64.
 ///
+/// A rule may apply any operation, another one of yours and itself included, with [`Algebra::apply`]. An operation whose gradients can only be
+/// computed on tensors is a [`FirstOrder`]; one with several outputs is a [`MultiOp`]; [`check::op`](crate::check::op) certifies them all.
+///
 /// ```
 /// use autograd::{Error, Graph, Real, Tensor, op::{Algebra, Op, Sink}};
 ///

@@ -5,14 +5,12 @@
 //!
 //! `cargo run --release --example maml`
 
-use std::{array, f64::consts::PI};
+use std::f64::consts::PI;
 
 use autograd::{Error, Graph, Tensor, Var};
 use nn::{Activation, Init, Mlp, Module, Parameters, Sgd, check, loss::mse};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-/// Weights and biases of three layers.
-const PARAMETERS: usize = 6;
 /// The length of the one step.
 const RATE: f64 = 0.1;
 
@@ -45,23 +43,16 @@ fn loss<'g>(model: &Mlp<f64>, [x, y]: &Points, g: &'g Graph<f64>) -> Var<'g, f64
     mse(model.forward(g.constant(x)), g.constant(y))
 }
 
-/// Lets the parameters of a model stand for these variables.
-fn bind<'g>(model: &Mlp<f64>, values: [Var<'g, f64>; PARAMETERS]) -> Result<(), Error> {
-    model.named_parameters().iter().zip(values).try_for_each(|((_, parameter), value)| value.graph().bind_as(parameter.id(), value))
-}
-
 /// The loss on what is asked after a step of descent on what is given.
 ///
 /// Exact is a gradient of the step that counts as what it is, a function of the weights. The approximation of first order counts it as
 /// constant, which saves the second derivatives.
 fn loss_after_step<'g>(model: &Mlp<f64>, task: &Task, rate: f64, is_exact: bool, g: &'g Graph<f64>) -> Result<Var<'g, f64>, Error> {
-    let parameters = model.named_parameters();
-    let before: [Var<'g, f64>; PARAMETERS] = array::from_fn(|k| parameters[k].1.bind(g));
-    let slopes = g.grad(loss(model, &task.given, g), before);
-    bind(model, array::from_fn(|k| before[k] - if is_exact { slopes[k] } else { slopes[k].detach() } * rate))?;
-    let after = loss(model, &task.asked, g);
-    bind(model, before)?;
-    Ok(after)
+    let before = model.bind_all(g);
+    let slopes = g.grad(loss(model, &task.given, g), &before);
+    let step = |(w, slope): (&Var<'g, f64>, &Var<'g, f64>)| *w - if is_exact { *slope } else { slope.detach() } * rate;
+    let after: Vec<_> = before.iter().zip(&slopes).map(step).collect();
+    model.bound_as(&after, || loss(model, &task.asked, g))
 }
 
 /// Trains a network for the step at this rate; at 0, for all waves at once without one.

@@ -36,10 +36,14 @@ pub enum Error {
         name: String,
     },
     /// The gradients hold nothing for any parameter of the model.
-    #[error("none of the {count} parameters of the model has a gradient: are these the gradients of another model, or of a copy of it?")]
+    #[error("none of the {count} parameters of the model has a gradient; of {name}: {why}")]
     NoGradients {
         /// How many parameters the model has.
         count: usize,
+        /// The first of them.
+        name: String,
+        /// Why it has none.
+        why: String,
     },
     /// A step of an optimiser would have made a parameter infinite or NaN; the model is unchanged.
     #[error(

@@ -65,7 +65,7 @@ pub use init::{Fan, Init};
 pub use linear::Linear;
 pub use mlp::Mlp;
 pub use module::{Module, Parameters};
-pub use optim::Sgd;
+pub use optim::{Sgd, Untrained};
 pub use parameter::Parameter;
 pub use perceptron::Perceptron;
 pub use train::{Epoch, Fit, History, fit, fit_with_metric};

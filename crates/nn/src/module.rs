@@ -1,6 +1,6 @@
 //! Models: what has parameters, under names in a fixed order, and what maps one variable to another.
 
-use autograd::{Real, Var};
+use autograd::{Error, ErrorKind, Graph, Real, Var};
 
 use crate::parameter::Parameter;
 
@@ -30,6 +30,45 @@ pub trait Parameters<T: Real> {
         let mut all = Vec::new();
         self.visit("", &mut |name, parameter| all.push((name, parameter)));
         all
+    }
+
+    /// The variables of all parameters on a graph, in the order of [`named_parameters`](Parameters::named_parameters).
+    #[track_caller]
+    fn bind_all<'g>(&self, graph: &'g Graph<T>) -> Vec<Var<'g, T>> {
+        self.named_parameters().into_iter().map(|(_, parameter)| parameter.bind(graph)).collect()
+    }
+
+    /// Runs a computation in which variables stand for the parameters, in the order of [`bind_all`](Parameters::bind_all): so a model is
+    /// evaluated, and differentiated, at other parameters than its own, such as those after a step of descent.
+    ///
+    /// ```
+    /// use autograd::{Graph, tensor};
+    /// use nn::{Linear, Module, Parameters};
+    /// let model = Linear::from_tensors(tensor![[1.0, 2.0]], Some(tensor![0.5]))?;
+    /// let g = Graph::<f64>::new();
+    /// let (x, w) = (g.constant(tensor![[1.0, 1.0]]), model.bind_all(&g));
+    /// let slopes = g.grad(model.forward(x).square().sum(), &w);
+    /// let after: Vec<_> = w.iter().zip(&slopes).map(|(w, slope)| *w - *slope * 0.1).collect();
+    /// let y = model.bound_as(&after, || model.forward(x))?;
+    /// assert!((y.item()? - 1.4).abs() < 1e-12);
+    /// # Ok::<(), nn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Another number of variables than there are parameters; a variable of another graph. Nothing is run then.
+    #[track_caller]
+    fn bound_as<'g, R>(&self, variables: &[Var<'g, T>], computation: impl FnOnce() -> R) -> Result<R, Error>
+    where
+        Self: Sized,
+    {
+        let named = self.named_parameters();
+        if named.len() != variables.len() {
+            let why = format!("{} variables cannot stand for the {} parameters of a model", variables.len(), named.len());
+            return Err(Error::from(ErrorKind::Refused { why }).in_op("bound_as", Vec::new));
+        }
+        let Some(first) = variables.first() else { return Ok(computation()) };
+        let bindings = named.iter().zip(variables).map(|((_, parameter), variable)| (parameter.id(), *variable));
+        first.graph().bound_as(bindings, computation)
     }
 
     /// How many numbers are learned.

@@ -2,4 +2,4 @@
 
 mod sgd;
 
-pub use sgd::Sgd;
+pub use sgd::{Sgd, Untrained};

@@ -12,7 +12,7 @@ use crate::{
     data::{Dataset, Target},
     error::Error,
     module::Module,
-    optim::Sgd,
+    optim::{Sgd, Untrained},
 };
 
 /// How long to train, and in what portions.
@@ -49,7 +49,7 @@ pub struct History {
     /// The epochs, in order.
     pub epochs: Vec<Epoch>,
     /// The parameters on which the loss did not depend in some step, and which therefore were not trained in it.
-    pub untrained: Vec<String>,
+    pub untrained: Vec<Untrained>,
 }
 
 impl History {
@@ -186,9 +186,9 @@ where
                 Error::NonFiniteStep { name, .. } => Error::NonFiniteStep { name, at: Some((epoch, step + 1)) },
                 other => other,
             })?;
-            for name in untrained {
-                if !history.untrained.contains(&name) {
-                    history.untrained.push(name);
+            for parameter in untrained {
+                if !history.untrained.iter().any(|known| known.name == parameter.name) {
+                    history.untrained.push(parameter);
                 }
             }
             progress.step(epoch, &so_far.means());
@@ -316,7 +316,8 @@ mod tests {
         let mut model = WithIdle { used, idle };
         let plan = Fit { epochs: 2, batch_size: 2, progress: false };
         let history = fit(&mut model, &line(), |y, t| mse(y, y.graph().constant(t)), &mut Sgd::new(0.1), &plan, &mut rng).unwrap();
-        assert_eq!(history.untrained, ["idle.weight", "idle.bias"]);
+        let named: Vec<_> = history.untrained.iter().map(ToString::to_string).collect();
+        assert_eq!(named, ["idle.weight: it was never bound to the graph", "idle.bias: it was never bound to the graph"]);
     }
 
     #[test]

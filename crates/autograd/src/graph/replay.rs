@@ -96,12 +96,18 @@ impl<T: Real> Tape<T> {
 }
 
 impl<T: Real> Graph<T> {
-    /// Runs the recorded operations again on other values of some leaves, without recording anything and, once it has been done, without
-    /// allocating: the fast way to run a small model many times.
+    /// Runs the recorded operations again on other values of some leaves, without recording anything: the fast way to run a small model many
+    /// times.
     ///
     /// Afterwards every variable has the value that it would have if the formulas were written down anew, to the last bit, and
     /// [`backward`](Var::backward) gives the gradients there. Recorded gradients are recorded operations like others, and are replayed too.
     /// Tensors and gradients that were taken from the graph before stay what they are.
+    ///
+    /// From the third time on, pointwise operations, sums and small matrix products allocate nothing, whatever they are made into: values take
+    /// the memory of those that they replace. Exceptions are matrix products of more than 512 multiplications, for which the library behind
+    /// them may take a workspace, and operations that keep lists of positions or factors, such as indexing and decompositions.
+    /// [`backward`](Var::backward) makes some operations with parameters on its way; where that counts, record the gradients with
+    /// [`Graph::grad`], and replay those.
     ///
     /// **What the program decided by looking at values stays decided**: branches, loops, indices from [`argmax`](Var::argmax), constants
     /// made of values. Where it would decide otherwise now, record a new graph. Operations that draw random numbers draw the same ones.

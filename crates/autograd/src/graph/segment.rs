@@ -195,7 +195,10 @@ impl<T: Real> Tape<T> {
 
 impl<T: Real> Graph<T> {
     /// Runs a part of a formula and drops the values inside it, but for what it returns: where a gradient needs them, they are computed
-    /// again. Memory for values is then that of the longest part, at the price of one more forward pass (Chen et al. 2016).
+    /// again. Memory for values is then that of the longest part, and of what the parts return, at the price of one more forward pass (Chen
+    /// et al. 2016).
+    ///
+    /// A gradient that is [recorded](Graph::grad) consists of values like others, which are kept, unless it is taken inside a checkpoint itself.
     ///
     /// Nothing else changes: gradients of every order are the same bits, forward mode goes through, and dropout drops the same elements
     /// again. The part may borrow whatever it likes, such as a model. Parts may lie in each other. A variable that leaves the part by another

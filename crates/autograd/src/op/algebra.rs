@@ -73,6 +73,13 @@ pub trait Algebra<T: Real>:
         Algebra::shape(self) == other.shape()
     }
 
+    /// The same elements in another shape of the same count; `self` if it has that shape already, which costs nothing.
+    #[must_use]
+    #[track_caller]
+    fn shaped(&self, shape: &Shape) -> Self {
+        if Algebra::shape(self) == *shape { self.clone() } else { self.reshape_as(shape) }
+    }
+
     /// The sum over the axes along which `x` was stretched to the shape of `self`: what undoes broadcasting.
     #[must_use]
     #[track_caller]

@@ -63,12 +63,12 @@ impl Op<2> for MatMul {
             None => &product.batch[..],
         };
         let Ok(full) = Shape::new(&[batch, matrix].concat()) else { return };
-        let g = g.reshape_as(&full);
+        let g = g.shaped(&full);
 
         if out.needs(0) {
             let (left, tl, right, tr) = if ta { (&b, tb, &g, true) } else { (&g, false, &b, !tb) };
             if is_row {
-                out.add(0, summed(left, tl, right, tr, &a.shape()).reshape_as(&a_shape));
+                out.add(0, summed(left, tl, right, tr, &a.shape()).shaped(&a_shape));
             } else {
                 add_summed(0, left, tl, right, tr, &a_shape, out);
             }
@@ -77,9 +77,9 @@ impl Op<2> for MatMul {
             if !ta && self.to.is_none() && b.shape().rank() == 2 {
                 // A batch times one matrix: the sum over the batch is part of one product over all rows.
                 let (Ok(a_rows), Ok(g_rows)) = (a.shape().as_rows(), g.shape().as_rows()) else { return };
-                let (left, right) = (a.reshape_as(&a_rows), g.reshape_as(&g_rows));
+                let (left, right) = (a.shaped(&a_rows), g.shaped(&g_rows));
                 if is_column {
-                    out.add(1, left.matmul_as(&right, true, false).reshape_as(&b_shape));
+                    out.add(1, left.matmul_as(&right, true, false).shaped(&b_shape));
                 } else if tb {
                     out.add_matmul(1, &right, true, &left, false);
                 } else {
@@ -89,7 +89,7 @@ impl Op<2> for MatMul {
             }
             let (left, tl, right, tr) = if tb { (&g, true, &a, ta) } else { (&a, !ta, &g, false) };
             if is_column {
-                out.add(1, summed(left, tl, right, tr, &b.shape()).reshape_as(&b_shape));
+                out.add(1, summed(left, tl, right, tr, &b.shape()).shaped(&b_shape));
             } else {
                 add_summed(1, left, tl, right, tr, &b_shape, out);
             }

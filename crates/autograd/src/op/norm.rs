@@ -65,7 +65,7 @@ impl Op<1> for Variance {
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let shape = x.shape();
         let Ok(degrees) = degrees(&self.over, &shape, self.correction) else { return };
-        let (factor, g) = (2.0 / degrees, g.reshape_as(&self.over.kept(&shape)));
+        let (factor, g) = (2.0 / degrees, g.shaped(&self.over.kept(&shape)));
         let centred = A::call(centre(self.over.keeping()), &[x]);
         out.add(0, A::map(function!(|c, g; factor| g.masked_mul(factor * c)), [&centred, &g]));
     }
@@ -142,7 +142,7 @@ impl Op<1> for Norm {
     /// dx = g·sign(x)·(|x|/y)^(p − 1), and 0 where y is 0.
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let (p, kept) = (self.p, self.over.kept(&x.shape()));
-        let (y, g) = (&y.reshape_as(&kept), &g.reshape_as(&kept));
+        let (y, g) = (&y.shaped(&kept), &g.shaped(&kept));
         if p == 0.0 {
             return;
         }

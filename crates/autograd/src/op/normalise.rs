@@ -43,7 +43,7 @@ impl Op<1> for LogSumExp {
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let kept = self.0.kept(&x.shape());
-        let (y, g) = (y.reshape_as(&kept), g.reshape_as(&kept));
+        let (y, g) = (y.shaped(&kept), g.shaped(&kept));
         out.add(0, A::map(function!(|x, y, g| g.masked_mul((x - y).exp())), [x, &y, &g]));
     }
 }

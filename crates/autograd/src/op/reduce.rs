@@ -64,7 +64,7 @@ impl Op<1> for Sum {
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let shape = x.shape();
-        out.add(0, g.reshape_as(&self.0.kept(&shape)).broadcast_as(&shape));
+        out.add(0, g.shaped(&self.0.kept(&shape)).broadcast_as(&shape));
     }
 }
 
@@ -94,7 +94,7 @@ impl Op<1> for Mean {
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let shape = x.shape();
-        out.add(0, g.div_lit(self.count(&shape)).reshape_as(&self.0.kept(&shape)).broadcast_as(&shape));
+        out.add(0, g.div_lit(self.count(&shape)).shaped(&self.0.kept(&shape)).broadcast_as(&shape));
     }
 }
 
@@ -114,7 +114,7 @@ impl Op<1> for Prod {
         let shape = x.shape();
         let Ok(flags) = self.0.axes.flags(&shape) else { return };
         let others = others(x, &shape, &flags[..shape.rank()]);
-        out.add(0, g.reshape_as(&self.0.kept(&shape)).masked_mul(&others));
+        out.add(0, g.shaped(&self.0.kept(&shape)).masked_mul(&others));
     }
 }
 
@@ -132,11 +132,11 @@ fn others<T: Real, A: Algebra<T>>(x: &A, shape: &Shape, flags: &[bool]) -> A {
         (x.permute(order), [lengths(&outside), lengths(&inside), 1])
     };
     let row = match Shape::new(&dims) {
-        Ok(rows) => permuted.reshape_as(&rows),
+        Ok(rows) => permuted.shaped(&rows),
         Err(error) => return x.refused(error),
     };
     let [left, right] = [false, true].map(|reverse| A::call(scan::cumulative_product(1, reverse, true), &[&row]));
-    let others = left.mul(&right).reshape_as(&permuted.shape());
+    let others = left.mul(&right).shaped(&permuted.shape());
     if are_neighbours {
         return others;
     }
@@ -175,8 +175,8 @@ impl Op<1> for Extreme {
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         // The gradient is shared equally among the ties.
         let kept = self.over.kept(&x.shape());
-        let is_extreme = x.eq(&y.reshape_as(&kept));
-        let share = g.reshape_as(&kept).div(&is_extreme.sum_to(&kept));
+        let is_extreme = x.eq(&y.shaped(&kept));
+        let share = g.shaped(&kept).div(&is_extreme.sum_to(&kept));
         out.add(0, is_extreme.masked_mul(&share));
     }
     fn sides(&self, [x]: [&Tensor<f64>; 1], see: &mut dyn FnMut(Side)) {

@@ -1,6 +1,6 @@
 //! Stochastic gradient descent, with momentum, Nesterov's variant, and weight decay.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use autograd::{
     Gradients, LeafId, Real, Tensor, function,
@@ -46,6 +46,21 @@ pub struct Sgd<T: Real> {
     weight_decay: f64,
     /// The velocities v, by the identity of the parameter. It is kept alive by being held here, and so cannot come back as another's.
     velocities: HashMap<LeafId, Tensor<T>>,
+}
+
+/// A parameter that a step left as it is, because it has no gradient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Untrained {
+    /// Its name in the model.
+    pub name: String,
+    /// Why it has none, such as that it was never bound to the graph, or that all that leads from it to the loss was detached, and where.
+    pub why: String,
+}
+
+impl fmt::Display for Untrained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.why)
+    }
 }
 
 /// What a step will change in one parameter.
@@ -98,19 +113,20 @@ impl<T: Real> Sgd<T> {
 
     /// One step: changes every parameter of the model that has a gradient.
     ///
-    /// Returns the names of the parameters that have none and were left as they are, momentum included.
+    /// Returns the parameters that have none and were left as they are, momentum included, each with the reason.
     ///
     /// # Errors
     /// [`Error::Config`] for settings that make no sense; [`Error::NoGradients`] if no parameter has a gradient; [`Error::NonFiniteStep`] if
     /// the new value of a parameter would be infinite or NaN. Nothing is changed then.
-    pub fn step<M: Parameters<T> + ?Sized>(&mut self, model: &mut M, gradients: &Gradients<T>) -> Result<Vec<String>, Error> {
+    pub fn step<M: Parameters<T> + ?Sized>(&mut self, model: &mut M, gradients: &Gradients<T>) -> Result<Vec<Untrained>, Error> {
         self.check()?;
         // First all new values, then the change, so that an error changes nothing.
         let mut updates = Vec::new();
         let mut skipped = Vec::new();
         for (name, parameter) in model.named_parameters() {
             let Some(gradient) = parameter.grad(gradients) else {
-                skipped.push(name);
+                let why = gradients.why_none(parameter.id()).unwrap_or_default();
+                skipped.push(Untrained { name, why });
                 updates.push(None);
                 continue;
             };
@@ -121,7 +137,8 @@ impl<T: Real> Sgd<T> {
             updates.push(Some(update));
         }
         if !updates.is_empty() && updates.iter().all(Option::is_none) {
-            return Err(Error::NoGradients { count: updates.len() });
+            let Untrained { name, why } = skipped.swap_remove(0);
+            return Err(Error::NoGradients { count: updates.len(), name, why });
         }
         let mut updates = updates.into_iter();
         let mut failed = None;
@@ -279,7 +296,14 @@ mod tests {
         let mut optimizer = Sgd::new(0.1).momentum(0.9).weight_decay(0.5);
         let g = Graph::new();
         let grads = model.used.bind(&g).sum().backward().unwrap();
-        assert_eq!(optimizer.step(&mut model, &grads).unwrap(), ["idle"]);
+        let idle = optimizer.step(&mut model, &grads).unwrap();
+        assert_eq!(idle, [Untrained { name: "idle".into(), why: "it was never bound to the graph".into() }]);
+        // One that was cut off says where.
+        let g = Graph::new();
+        let grads = (model.used.bind(&g) * model.idle.bind(&g).detach()).sum().backward().unwrap();
+        let idle = Sgd::new(0.0).step(&mut model, &grads).unwrap();
+        assert!(idle[0].to_string().starts_with("idle: all that leads from it (made at"), "{}", idle[0]);
+        assert!(idle[0].why.contains("cut off by detach() at"), "{}", idle[0]);
         assert_eq!(model.idle.value(), &tensor![5.0]);
         assert_ne!(model.used.value(), &tensor![1.0]);
     }
@@ -289,7 +313,7 @@ mod tests {
         let mut model = Two { used: Parameter::new(tensor![1.0]), idle: Parameter::new(tensor![5.0]) };
         let g = Graph::new();
         let grads = model.used.clone().bind(&g).sum().backward().unwrap();
-        assert!(matches!(Sgd::new(0.1).step(&mut model, &grads), Err(Error::NoGradients { count: 2 })));
+        assert!(matches!(Sgd::new(0.1).step(&mut model, &grads), Err(Error::NoGradients { count: 2, .. })));
     }
 
     #[test]
