@@ -403,7 +403,7 @@ fn blocks<T: Real>(g: &Graph<T>, roots: &[Var<'_, T>], leaves: &[Var<'_, T>], mo
     let mut blocks = Vec::new();
     for root in roots {
         for leaf in leaves {
-            let shape = Shape::new(&[&root.shape()?[..], &leaf.shape()?[..]].concat())?;
+            let shape = Shape::joined(&[&root.shape()?[..], &leaf.shape()?[..]])?;
             blocks.push((shape, allocate::<T>(shape.len())?));
         }
     }

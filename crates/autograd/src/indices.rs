@@ -89,7 +89,7 @@ impl Indices {
         let at = Location::caller();
         let rows = || {
             self.check(classes)?;
-            let shape = Shape::new(&[&self.shape[..], &[classes]].concat())?;
+            let shape = Shape::joined(&[&self.shape[..], &[classes]])?;
             let mut rows = allocate(shape.len())?;
             self.values.iter().enumerate().for_each(|(row, index)| rows[row * classes + index] = T::ONE);
             Ok(Tensor::of(shape, rows))

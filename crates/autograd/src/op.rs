@@ -42,7 +42,7 @@ use crate::{
     elementary::{Derivation, Side},
     error::Error,
     real::Real,
-    shape::Shape,
+    shape::{AxisList, Shape},
     tensor::Tensor,
 };
 
@@ -225,6 +225,6 @@ pub trait Sink<T: Real, A> {
 }
 
 /// Positions of the axes in front: `axes` as they stand in `shape`.
-pub(crate) fn resolve_axes(shape: &Shape, axes: &[isize]) -> Result<Vec<usize>, Error> {
+pub(crate) fn resolve_axes(shape: &Shape, axes: &[isize]) -> Result<AxisList<usize>, Error> {
     axes.iter().map(|&axis| shape.axis(axis)).collect()
 }

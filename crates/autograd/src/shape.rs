@@ -2,6 +2,8 @@
 
 use std::{fmt, ops::Deref};
 
+use smallvec::SmallVec;
+
 use crate::error::{Error, ErrorKind};
 
 /// The largest number of axes a tensor may have.
@@ -72,6 +74,15 @@ impl Shape {
         let mut shape = Shape { rank, dims: [0; MAX_RANK], len: dims.iter().product() };
         shape.dims[..dims.len()].copy_from_slice(dims);
         Ok(shape)
+    }
+
+    /// The shape whose axes are those of all parts, one after the other.
+    ///
+    /// # Errors
+    /// As [`Shape::new`].
+    pub(crate) fn joined(parts: &[&[usize]]) -> Result<Shape, Error> {
+        let dims: SmallVec<[usize; 2 * MAX_RANK]> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        Shape::new(&dims)
     }
 
     /// The shape of rank `rank` with one element; `rank` is at most [`MAX_RANK`].
@@ -232,7 +243,10 @@ impl Shape {
 /// # Ok::<(), autograd::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Axes(Option<Vec<isize>>);
+pub struct Axes(Option<AxisList>);
+
+/// Axes that were named, or their positions.
+pub(crate) type AxisList<A = isize> = SmallVec<[A; MAX_RANK]>;
 
 impl Axes {
     /// A flag for every axis of `shape`: whether it is meant.
@@ -244,7 +258,7 @@ impl Axes {
     }
 
     /// The positions of the axes of `shape` that are meant, in the order in which they were named.
-    pub(crate) fn positions(&self, shape: &Shape) -> Result<Vec<usize>, Error> {
+    pub(crate) fn positions(&self, shape: &Shape) -> Result<AxisList<usize>, Error> {
         match &self.0 {
             Some(axes) => {
                 shape.axis_flags(axes)?;
@@ -262,27 +276,27 @@ impl From<std::ops::RangeFull> for Axes {
 }
 impl From<isize> for Axes {
     fn from(axis: isize) -> Axes {
-        Axes(Some(vec![axis]))
+        Axes(Some(AxisList::from_iter([axis])))
     }
 }
 impl From<Vec<isize>> for Axes {
     fn from(axes: Vec<isize>) -> Axes {
-        Axes(Some(axes))
+        Axes(Some(axes.into()))
     }
 }
 impl From<&[isize]> for Axes {
     fn from(axes: &[isize]) -> Axes {
-        Axes(Some(axes.to_vec()))
+        Axes(Some(axes.iter().copied().collect()))
     }
 }
 impl<const N: usize> From<[isize; N]> for Axes {
     fn from(axes: [isize; N]) -> Axes {
-        Axes(Some(axes.to_vec()))
+        Axes(Some(axes.iter().copied().collect()))
     }
 }
 impl<const N: usize> From<&[isize; N]> for Axes {
     fn from(axes: &[isize; N]) -> Axes {
-        Axes(Some(axes.to_vec()))
+        Axes(Some(axes.iter().copied().collect()))
     }
 }
 

@@ -99,7 +99,7 @@ where
     }
     let mut gradients = gradients.into_iter();
     let gradients = super::try_map(parameters, |parameter| {
-        let shape = Shape::new(&[&[rows], &parameter.shape()[..]].concat()).map_err(blamed)?;
+        let shape = Shape::joined(&[&[rows], &parameter.shape()[..]]).map_err(blamed)?;
         Ok(Tensor::of(shape, gradients.next().unwrap_or_default()))
     })?;
     Ok((Tensor::of(Shape::new(&[rows])?, values), gradients))

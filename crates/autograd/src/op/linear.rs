@@ -62,7 +62,7 @@ impl Op<2> for MatMul {
             Some(to) => &to[..to.rank() + usize::from(is_row) + usize::from(is_column) - 2],
             None => &product.batch[..],
         };
-        let Ok(full) = Shape::new(&[batch, matrix].concat()) else { return };
+        let Ok(full) = Shape::joined(&[batch, matrix]) else { return };
         let g = g.shaped(&full);
 
         if out.needs(0) {

@@ -4,7 +4,7 @@ use super::{Algebra, Handle, Linearity, Op, Sink, methods, resolve_axes};
 use crate::{
     error::{Error, ErrorKind},
     real::Real,
-    shape::Shape,
+    shape::{AxisList, Shape},
     tensor::{
         Tensor,
         kernel::{movement, walk::Walk},
@@ -27,12 +27,12 @@ impl Reshape {
             Reshape::As(target) if target.len() == shape.len() => Ok(*target),
             Reshape::As(target) => Err(impossible(shape, target.iter().map(|d| d.cast_signed()).collect())),
             Reshape::To(dims) => {
-                let known = dims.iter().filter(|&&d| d != -1).map(|&d| usize::try_from(d).ok()).collect::<Option<Vec<_>>>();
+                let known = dims.iter().filter(|&&d| d != -1).map(|&d| usize::try_from(d).ok()).collect::<Option<AxisList<usize>>>();
                 let known = known.filter(|known| dims.len() - known.len() <= 1).ok_or_else(|| impossible(shape, dims.clone()))?;
                 let known = Shape::new(&known)?;
                 let open = (!known.is_empty()).then(|| shape.len() / known.len());
                 let mut known_dims = known.iter();
-                let full: Option<Vec<usize>> = dims.iter().map(|&d| if d == -1 { open } else { known_dims.next().copied() }).collect();
+                let full: Option<AxisList<usize>> = dims.iter().map(|&d| if d == -1 { open } else { known_dims.next().copied() }).collect();
                 let target = full.map(|full| Shape::new(&full)).transpose()?;
                 target.filter(|target| target.len() == shape.len()).ok_or_else(|| impossible(shape, dims.clone()))
             }
@@ -41,12 +41,12 @@ impl Reshape {
                 if shape[at] != 1 {
                     return Err(ErrorKind::Squeeze { axis: *axis, len: shape[at] }.into());
                 }
-                Shape::new(&[&shape[..at], &shape[at + 1..]].concat())
+                Shape::joined(&[&shape[..at], &shape[at + 1..]])
             }
             Reshape::Unsqueeze(axis) => {
                 // Counted among the axes of the result.
-                let at = Shape::new(&[&shape[..], &[1]].concat())?.axis(*axis)?;
-                Shape::new(&[&shape[..at], &[1], &shape[at..]].concat())
+                let at = Shape::joined(&[&shape[..], &[1]])?.axis(*axis)?;
+                Shape::joined(&[&shape[..at], &[1], &shape[at..]])
             }
         }
     }
@@ -84,7 +84,7 @@ enum Permute {
 
 impl Permute {
     /// For each axis of the result, the axis of the input.
-    fn order(&self, shape: &Shape) -> Result<Vec<usize>, Error> {
+    fn order(&self, shape: &Shape) -> Result<AxisList<usize>, Error> {
         match self {
             Permute::To(axes) => {
                 let impossible = || ErrorKind::Permutation { axes: axes.clone(), rank: shape.rank() }.into();
@@ -94,7 +94,7 @@ impl Permute {
                 resolve_axes(shape, axes)
             }
             Permute::Swap(a, b) => {
-                let mut order: Vec<usize> = (0..shape.rank()).collect();
+                let mut order: AxisList<usize> = (0..shape.rank()).collect();
                 order.swap(shape.axis(*a)?, shape.axis(*b)?);
                 Ok(order)
             }
@@ -221,7 +221,7 @@ fn flattened<T: Real, A: Algebra<T>>(x: &A, start: isize, end: isize) -> A {
     if first > last {
         return x.refused(ErrorKind::Parameter { name: "start", value: start.to_string(), why: "it must not be after the end" });
     }
-    match Shape::new(&[&shape[..first], &[shape[first..=last].iter().product()], &shape[last + 1..]].concat()) {
+    match Shape::joined(&[&shape[..first], &[shape[first..=last].iter().product()], &shape[last + 1..]]) {
         Ok(flat) => x.reshape_as(&flat),
         Err(error) => x.refused(error),
     }

@@ -150,7 +150,7 @@ fn beside(x: &Shape, statistics: [&Shape; 2], eps: f64) -> Result<Shape, Error> 
     if let Some(&&found) = statistics.iter().find(|found| ***found != expected) {
         return Err(ErrorKind::Mismatch { expected, found, except: None }.into());
     }
-    Shape::new(&[&[channels][..], &vec![1; rest.len()]].concat())
+    Shape::joined(&[&[channels][..], &vec![1; rest.len()]])
 }
 
 fn batch_norm_eval<T: Real, A: Algebra<T>>(x: &A, mean: &A, variance: &A, eps: f64) -> A {

@@ -81,7 +81,7 @@ impl Convolution {
         let are_elements = kernel.iter().chain(stride).all(|&n| n == 1);
         let (area, places) = (Shape::new(kernel)?.len(), Shape::new(&counts)?.len());
         let rows = Shape::new(&[inputs, area])?.len();
-        let with_batch = |rest: &[usize]| Shape::new(&[&x[..at], rest].concat());
+        let with_batch = |rest: &[usize]| Shape::joined(&[&x[..at], rest]);
         Ok(Convolution {
             padding: pads,
             windows: (!are_elements).then(|| windows(kernel, stride, dilation)),
@@ -132,7 +132,7 @@ impl Transposed {
         }
         let (kernel, places) = (&weight[2..], &x[at + 1..]);
         let outputs = Shape::new(&[groups, weight[1]])?.len();
-        let with_batch = |rest: &[usize]| Shape::new(&[&x[..at], rest].concat());
+        let with_batch = |rest: &[usize]| Shape::joined(&[&x[..at], rest]);
         let mut full = with_batch(&[&[outputs], places].concat())?;
         let (mut kept, mut longer) = (Vec::new(), Vec::new());
         for i in 0..d {

@@ -199,7 +199,7 @@ fn solution(squares: &Squares, b: &Shape) -> Result<(Shape, Shape, usize), Error
     }
     let common = squares.batch.broadcast(&batch)?;
     let matrix = if b.rank() == 1 { vec![rows] } else { vec![rows, columns] };
-    Ok((batch, Shape::new(&[&common[..], &matrix].concat())?, columns))
+    Ok((batch, Shape::joined(&[&common[..], &matrix])?, columns))
 }
 
 /// X with A X = B, or Aᵀ X = B; the batches are stretched to each other. A singular matrix is an error, or NaN if not `is_strict`.

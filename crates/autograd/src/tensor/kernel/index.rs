@@ -119,7 +119,7 @@ impl Place {
             Place::Select { axis, indices } => {
                 let axis = full.axis(*axis)?;
                 indices.check(full[axis])?;
-                Shape::new(&[&full[..axis], indices.shape(), &full[axis + 1..]].concat())
+                Shape::joined(&[&full[..axis], indices.shape(), &full[axis + 1..]])
             }
             Place::Gather { axis, indices } => {
                 let axis = full.axis(*axis)?;
