@@ -74,3 +74,8 @@ pub use train::{Epoch, Fit, History, fit, fit_with_metric};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// So do those of the guide to derivatives.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/derivatives.md")]
+struct Derivatives;
