@@ -2,6 +2,8 @@
 //!
 //! Building, differentiating, drawing and dropping it are loops; nothing recurses, so memory alone limits its depth.
 
+pub(crate) mod tape;
+pub(crate) mod binding;
 pub(crate) mod list;
 pub(crate) mod scope;
 pub(crate) mod segment;
@@ -9,26 +11,22 @@ pub(crate) mod replay;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::HashSet,
     fmt,
-    hash::{Hash, Hasher},
     panic::Location,
     sync::Arc,
 };
 
-use self::{
-    list::VarList,
-    replay::Plan,
-    scope::{Cut, Vars},
-    segment::Segments,
+pub(crate) use self::{
+    binding::LeafId,
+    tape::{Kind, Node, Tape, index},
 };
+use self::{list::VarList, scope::Vars};
 use crate::{
     accumulate::Slot,
     backward::{Gradients, Root},
     elementary::Side,
     error::{Error, ErrorKind},
-    guard::{Guard, NonFinite},
-    hook::Hook,
     op::{self, Few, Handle, MultiOp, Op, Value, Variadic},
     real::Real,
     tensor::Tensor,
@@ -62,268 +60,9 @@ pub struct Graph<T: Real> {
     pub(crate) slots: Cell<Vec<Slot<T>>>,
 }
 
-pub(crate) struct Tape<T: Real> {
-    pub(crate) nodes: Vec<Node<T>>,
-    /// The inputs of all nodes, one after the other.
-    edges: Vec<u32>,
-    names: BTreeMap<u32, Arc<str>>,
-    pub(crate) bound: HashMap<LeafId, Bound>,
-    pub(crate) hooks: BTreeMap<u32, Vec<Hook<T>>>,
-    /// Nodes whose positions of extremes, or the like, were read: what comes of those is no function to differentiate.
-    pub(crate) readings: BTreeMap<u32, (&'static str, &'static Location<'static>)>,
-    pub(crate) segments: Segments,
-    cuts: Vec<Cut>,
-    /// In forward mode, the derivatives along the direction of the leaves, by node; what is missing does not move.
-    pub(crate) tangents: Option<Vec<Option<Tensor<T>>>>,
-    /// What no number may be.
-    pub(crate) guard: Option<Guard>,
-    /// Whether an operation that was not made in this library is on the tape, or one with several outputs.
-    pub(crate) has_foreign: bool,
-    pub(crate) has_multi: bool,
-    plan: Plan,
-}
-
-/// The node of a parameter.
-#[derive(Clone, Copy)]
-pub(crate) struct Bound {
-    pub(crate) node: u32,
-    /// Whether the node was chosen by the caller, and so need not hold the value of the parameter.
-    chosen: bool,
-}
-
-#[derive(Clone)]
-pub(crate) struct Node<T: Real> {
-    pub(crate) kind: Kind,
-    pub(crate) value: Value<T>,
-    pub(crate) at: &'static Location<'static>,
-    /// Where its inputs begin among the edges.
-    first_edge: u32,
-    /// Whether a variable is among its ancestors.
-    pub(crate) needs_gradient: bool,
-    /// Whether its gradient is kept although it is no leaf.
-    pub(crate) retained: bool,
-}
-
-/// How a node came to be.
-#[derive(Clone)]
-pub(crate) enum Kind {
-    Variable,
-    Constant,
-    /// The value of its input, cut off.
-    Detached,
-    /// The result of a scope. Its inputs are the variables that the scope had read.
-    Scoped,
-    Op(Handle),
-    /// Another output of the operation that stands so many nodes before it; that node is its input.
-    Output(u32),
-}
-
-/// The identity of a leaf that outlives graphs, such as a parameter of a model.
-///
-/// A clone is the same identity.
-#[derive(Clone, Default)]
-pub struct LeafId(Arc<()>);
-
-impl LeafId {
-    /// A new identity.
-    #[must_use]
-    pub fn new() -> LeafId {
-        LeafId::default()
-    }
-
-    /// What tells identities apart while they live.
-    pub(crate) fn address(&self) -> usize {
-        Arc::as_ptr(&self.0).addr()
-    }
-}
-
-impl PartialEq for LeafId {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-impl Eq for LeafId {}
-impl Hash for LeafId {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.address().hash(state);
-    }
-}
-
-impl fmt::Debug for LeafId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LeafId({:#x})", self.address())
-    }
-}
-
-/// A value, and its tangent if it moves.
-type Moving<V, T> = (V, Option<Tensor<T>>);
-
 impl<T: Real> Default for Graph<T> {
     fn default() -> Self {
         Graph::new()
-    }
-}
-
-impl<T: Real> Tape<T> {
-    #[inline]
-    pub(crate) fn node(&self, id: u32) -> &Node<T> {
-        &self.nodes[id as usize]
-    }
-
-    /// The name given to a node.
-    pub(crate) fn name(&self, id: u32) -> Option<&Arc<str>> {
-        self.names.get(&id)
-    }
-
-    #[inline]
-    pub(crate) fn inputs(&self, id: u32) -> &[u32] {
-        let first = self.node(id).first_edge as usize;
-        let end = self.nodes.get(id as usize + 1).map_or(self.edges.len(), |next| next.first_edge as usize);
-        &self.edges[first..end]
-    }
-
-    /// A copy; values are shared until one of the two is replayed.
-    fn fork(&self) -> Tape<T> {
-        Tape {
-            nodes: self.nodes.clone(),
-            edges: self.edges.clone(),
-            names: self.names.clone(),
-            bound: self.bound.clone(),
-            hooks: self.hooks.clone(),
-            readings: self.readings.clone(),
-            segments: self.segments.clone(),
-            cuts: Vec::new(),
-            tangents: self.tangents.clone(),
-            plan: Plan::default(),
-            ..*self
-        }
-    }
-
-    /// Whether anything was computed from a node.
-    pub(crate) fn is_used(&self, id: u32) -> bool {
-        self.edges.contains(&id)
-    }
-
-    /// The number of nodes.
-    pub(crate) fn len(&self) -> u32 {
-        index(self.nodes.len())
-    }
-
-    /// The derivative of a node along the direction of the leaves, in forward mode.
-    #[inline]
-    pub(crate) fn tangent(&self, id: u32) -> Option<&Tensor<T>> {
-        self.tangents.as_ref()?.get(id as usize)?.as_ref()
-    }
-
-    pub(crate) fn set_tangent(&mut self, id: u32, tangent: Option<Tensor<T>>) {
-        if let Some(tangents) = &mut self.tangents {
-            if tangents.len() <= id as usize {
-                if tangent.is_none() {
-                    return;
-                }
-                tangents.resize(id as usize + 1, None);
-            }
-            tangents[id as usize] = tangent;
-        }
-    }
-
-    /// The first of several outputs, and how many nodes after it this one stands.
-    pub(crate) fn primary(&self, id: u32) -> (u32, u32) {
-        match self.node(id).kind {
-            Kind::Output(k) => (id - k, k),
-            _ => (id, 0),
-        }
-    }
-
-    /// The value of an operation. Recording it and computing it again are this function.
-    #[inline]
-    fn output(&self, handle: &Handle, inputs: &[u32], at: &'static Location<'static>) -> Value<T> {
-        let result = match op::tensors(inputs.iter().map(|&x| &self.node(x).value)) {
-            Ok(x) => T::forward(handle, &x, Some(at)),
-            // Of several errors the one that was made first is passed on.
-            Err(any) => Err(self.first_error(inputs).unwrap_or(any)),
-        };
-        match result {
-            Ok(y) if self.guard.is_some() => self.guarded(handle, inputs, &y, at).map(|()| y).into(),
-            result => result.into(),
-        }
-    }
-
-    /// As `output`, for an operation with several.
-    fn outputs(&self, handle: &Handle, inputs: &[u32], at: &'static Location<'static>) -> Result<Few<Moving<Value<T>, T>>, Error> {
-        let x = op::tensors(inputs.iter().map(|&x| &self.node(x).value))?;
-        let all = T::forward_all(handle, &x, at)?;
-        all.iter().try_for_each(|y| self.guarded(handle, inputs, y, at))?;
-        let all: Few<Value<T>> = all.into_iter().map(Value::Tensor).collect();
-        let tangents = self.tangents_through(handle, inputs, &all.iter().collect::<Few<_>>(), at)?;
-        Ok(all.into_iter().zip(tangents.into_iter().chain(std::iter::repeat(None))).collect())
-    }
-
-    /// Computes the value of a node from those of its inputs; of several outputs, all that have none.
-    pub(crate) fn compute(&mut self, id: u32) {
-        let (primary, _) = self.primary(id);
-        let Node { kind, at, .. } = self.node(primary);
-        match kind {
-            Kind::Op(handle) if self.has_multi && handle.outputs() > 1 => {
-                let count = handle.outputs();
-                let all = self.outputs(handle, self.inputs(primary), at);
-                let all = all.unwrap_or_else(|error| (0..count).map(|_| (Value::Error(error.clone()), None)).collect());
-                for (id, (value, tangent)) in (primary..).zip(all) {
-                    if matches!(self.node(id).value, Value::Dropped(_)) {
-                        self.nodes[id as usize].value = value;
-                        self.set_tangent(id, tangent);
-                    }
-                }
-            }
-            Kind::Op(handle) => {
-                self.nodes[id as usize].value = self.output(handle, self.inputs(id), at);
-                self.set_tangent(id, None);
-                self.follow(id);
-            }
-            Kind::Detached => {
-                if let Some(&source) = self.inputs(id).first() {
-                    self.nodes[id as usize].value = self.node(source).value.clone();
-                }
-            }
-            Kind::Variable | Kind::Constant | Kind::Scoped | Kind::Output(_) => {}
-        }
-    }
-
-    /// In forward mode, computes the tangent of a new value; what goes wrong there takes the place of the value.
-    #[inline]
-    fn follow(&mut self, id: u32) {
-        if self.tangents.is_some()
-            && let Err(error) = self.move_node(id)
-        {
-            self.nodes[id as usize].value = Value::Error(error);
-        }
-    }
-
-    /// The error of a value that the guard does not let pass.
-    fn guarded(&self, handle: &Handle, inputs: &[u32], y: &Tensor<T>, at: &'static Location<'static>) -> Result<(), Error> {
-        if let Some(guard) = self.guard
-            && let Some(element) = guard.offence(y)
-        {
-            let op = (handle.name(), handle.derivation().is_some());
-            return Err(Error::non_finite(NonFinite::of_value(self, element, guard, op, inputs, y, at)));
-        }
-        Ok(())
-    }
-
-    /// The tangents of all outputs of an operation; none if no input moves.
-    pub(crate) fn tangents_through(
-        &self,
-        handle: &Handle,
-        inputs: &[u32],
-        y: &[&Value<T>],
-        at: &'static Location<'static>,
-    ) -> Result<Few<Option<Tensor<T>>>, Error> {
-        if inputs.iter().all(|&x| self.tangent(x).is_none()) {
-            return Ok(Few::new());
-        }
-        let x: Few<&Value<T>> = inputs.iter().map(|&x| &self.node(x).value).collect();
-        let dx: Few<Option<&Tensor<T>>> = inputs.iter().map(|&x| self.tangent(x)).collect();
-        T::pushed(handle.op(), &x, y, &dx, at)
     }
 }
 
@@ -331,22 +70,7 @@ impl<T: Real> Graph<T> {
     /// An empty graph.
     #[must_use]
     pub fn new() -> Self {
-        let tape = Tape {
-            nodes: Vec::new(),
-            edges: Vec::new(),
-            names: BTreeMap::new(),
-            bound: HashMap::new(),
-            hooks: BTreeMap::new(),
-            readings: BTreeMap::new(),
-            segments: Segments::default(),
-            cuts: Vec::new(),
-            tangents: None,
-            guard: None,
-            has_foreign: false,
-            has_multi: false,
-            plan: Plan::default(),
-        };
-        Graph::of(tape)
+        Graph::of(Tape::new())
     }
 
     fn of(tape: Tape<T>) -> Self {
@@ -387,20 +111,7 @@ impl<T: Real> Graph<T> {
     /// let y = x.sin(); // the graph of x is gone
     /// ```
     pub fn clear(&mut self) {
-        let guard = self.tape.get_mut().guard.take();
-        let tape = self.tape.get_mut();
-        tape.nodes.clear();
-        tape.edges.clear();
-        tape.names.clear();
-        tape.bound.clear();
-        tape.hooks.clear();
-        tape.readings.clear();
-        tape.segments = Segments::default();
-        tape.cuts.clear();
-        tape.tangents = None;
-        tape.guard = guard;
-        (tape.has_foreign, tape.has_multi) = (false, false);
-        tape.plan.forget();
+        self.tape.get_mut().clear();
         self.identity = Arc::default();
         self.epoch.set(0);
     }
@@ -415,103 +126,6 @@ impl<T: Real> Graph<T> {
     #[track_caller]
     pub fn constant(&self, value: impl Into<Tensor<T>>) -> Var<'_, T> {
         self.leaf(value.into(), false, Location::caller())
-    }
-
-    /// The leaf of a parameter that lives outside: the same one at every call with the same `id`, so that a parameter used twice is one
-    /// variable and its gradient can be found by [`Gradients::of`](crate::Gradients::of).
-    ///
-    /// # Errors
-    /// A value that is not the one `id` was bound to before: the result is an error.
-    #[track_caller]
-    pub fn bind(&self, id: &LeafId, value: &Tensor<T>) -> Var<'_, T> {
-        let at = Location::caller();
-        let known = {
-            let tape = self.tape.borrow();
-            tape.bound.get(id).map(|&Bound { node, chosen }| {
-                let leaf = tape.node(node);
-                (node, leaf.at, chosen || leaf.value.tensor().is_ok_and(|bound| bound.is_same(value)))
-            })
-        };
-        match known {
-            Some((node, _, true)) => Var::new(self, node),
-            Some((_, bound, false)) => self.poison(Error::from(ErrorKind::Rebound { bound }).in_op("bind", || vec![*value.shape()]).at(at)),
-            None => {
-                let leaf = self.leaf(value.clone(), true, at);
-                self.tape.borrow_mut().bound.insert(id.clone(), Bound { node: leaf.id(), chosen: false });
-                leaf
-            }
-        }
-    }
-
-    /// Lets a variable stand for a parameter on this graph: every later [`bind`](Graph::bind) of `id` gives it, whatever the value of the
-    /// parameter. So a model can be evaluated, and differentiated, at other parameters than its own.
-    ///
-    /// # Errors
-    /// A variable of another graph; nothing is changed then.
-    ///
-    /// ```
-    /// use autograd::{Graph, LeafId, tensor};
-    /// let (id, value) = (LeafId::new(), tensor![1.0, 2.0]);
-    /// let g = Graph::<f64>::new();
-    /// let half = g.variable(tensor![0.5, 1.0]);
-    /// g.bind_as(&id, half)?;
-    /// assert_eq!(g.bind(&id, &value).value()?, tensor![0.5, 1.0]);
-    /// # Ok::<(), autograd::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn bind_as(&self, id: &LeafId, var: Var<'_, T>) -> Result<(), Error> {
-        let at = Location::caller();
-        if let Some(error) = self.refusal(&[var], at) {
-            return Err(error.in_op("bind_as", Vec::new).at(at));
-        }
-        self.tape.borrow_mut().bound.insert(id.clone(), Bound { node: var.id(), chosen: true });
-        Ok(())
-    }
-
-    /// Runs a computation while variables stand for parameters, as after [`bind_as`](Graph::bind_as); afterwards the parameters are bound to
-    /// what they were before.
-    ///
-    /// # Errors
-    /// A variable of another graph; nothing is run then.
-    ///
-    /// ```
-    /// use autograd::{Graph, LeafId, tensor};
-    /// let (id, value) = (LeafId::new(), tensor![1.0, 2.0]);
-    /// let g = Graph::<f64>::new();
-    /// let before = g.bind(&id, &value);
-    /// let [slope] = g.grad(before.square().sum(), [before]);
-    /// // The same function after a step of descent, still a function of what was there before.
-    /// let after = g.bound_as([(&id, before - slope * 0.25)], || g.bind(&id, &value).square().sum())?;
-    /// assert_eq!(after.item()?, 1.25);
-    /// assert_eq!(after.backward()?.of(&id), Some(&tensor![0.5, 1.0]));
-    /// # Ok::<(), autograd::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn bound_as<'g, 'i, R>(
-        &'g self,
-        bindings: impl IntoIterator<Item = (&'i LeafId, Var<'g, T>)>,
-        computation: impl FnOnce() -> R,
-    ) -> Result<R, Error> {
-        /// Puts the bindings back, also when the computation panics.
-        struct Before<'a, T: Real>(&'a Graph<T>, Vec<(LeafId, Option<Bound>)>);
-        impl<T: Real> Drop for Before<'_, T> {
-            fn drop(&mut self) {
-                let mut tape = self.0.tape.borrow_mut();
-                for (id, bound) in self.1.drain(..).rev() {
-                    match bound {
-                        Some(bound) => tape.bound.insert(id, bound),
-                        None => tape.bound.remove(&id),
-                    };
-                }
-            }
-        }
-        let mut before = Before(self, Vec::new());
-        for (id, var) in bindings {
-            let bound = self.tape.borrow().bound.get(id).copied();
-            self.bind_as(id, var)?;
-            before.1.push((id.clone(), bound));
-        }
-        Ok(computation())
     }
 
     /// The result of an operation of yours with `N` inputs; see [`Op`] for how one is written, and
@@ -794,22 +408,6 @@ impl<T: Real> Graph<T> {
     }
 }
 
-impl<T: Real> Tape<T> {
-    #[inline]
-    fn push_node(&mut self, kind: Kind, inputs: &[u32], value: Value<T>, needs_gradient: bool, at: &'static Location<'static>) -> u32 {
-        let (id, first_edge) = (index(self.nodes.len()), index(self.edges.len()));
-        self.edges.extend_from_slice(inputs);
-        self.nodes.push(Node { kind, value, at, first_edge, needs_gradient, retained: false });
-        id
-    }
-
-    /// Of several errors, the one that was made first.
-    fn first_error(&self, inputs: &[u32]) -> Option<Error> {
-        let bad = inputs.iter().copied().filter(|&id| self.node(id).value.tensor().is_err()).min()?;
-        self.node(bad).value.tensor().err().map(|error| error.at(self.node(bad).at))
-    }
-}
-
 impl Graph<f64> {
     /// Keeps the gradients of all nodes from here on.
     pub(crate) fn retain_all(&self) {
@@ -838,27 +436,8 @@ impl Graph<f64> {
     }
 }
 
-/// A position on the tape. Four billion nodes take 200 GB; before that, memory ends.
-#[allow(clippy::cast_possible_truncation)]
-pub(crate) fn index(n: usize) -> u32 {
-    debug_assert!(u32::try_from(n).is_ok());
-    n as u32
-}
-
 impl<T: Real> fmt::Debug for Graph<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Graph<{}> of {} nodes", T::NAME, self.len())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nodes_are_small() {
-        assert!(size_of::<Node<f64>>() <= 56, "{}", size_of::<Node<f64>>());
-        assert_eq!(size_of::<Tensor<f64>>(), 16);
-        assert_eq!(size_of::<Value<f64>>(), 16);
     }
 }

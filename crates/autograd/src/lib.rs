@@ -109,7 +109,7 @@ pub mod check;
 
 pub use backward::{Gradients, Root};
 pub use error::{Error, ErrorKind};
-pub use graph::{Graph, LeafId, list::VarList, scope::Vars};
+pub use graph::{Graph, binding::LeafId, list::VarList, scope::Vars};
 pub use guard::{Guard, NonFinite, Operand, Stage};
 pub use indices::Indices;
 pub use op::{

@@ -91,6 +91,7 @@ impl<T: Real> Tape<T> {
         self.hooks.split_off(&len);
         self.readings.split_off(&len);
         self.segments.truncate(len);
+        self.plan.forget();
         if let Some(tangents) = &mut self.tangents {
             tangents.truncate(len as usize);
         }

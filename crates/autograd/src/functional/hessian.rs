@@ -1,0 +1,339 @@
+//! Second derivatives of scalar functions: forward over reverse, and reverse over reverse.
+
+use std::panic::Location;
+
+use super::{
+    duals, each,
+    jacobian::{Mode, blocks, unit},
+    moved, tangent_of, try_map,
+};
+use crate::{
+    backward::Path,
+    error::{Error, ErrorKind},
+    graph::Graph,
+    real::Real,
+    tensor::{Tensor, kernel::allocate},
+    var::Var,
+};
+
+/// The recorded gradients of a scalar, none of which is an error.
+fn recorded_gradients<'g, T: Real, const N: usize>(
+    y: Var<'g, T>,
+    leaves: [Var<'g, T>; N],
+    at: &'static Location<'static>,
+) -> Result<[Var<'g, T>; N], Error> {
+    y.value()?;
+    let gradients = T::grad(y.graph(), y, None, &leaves, at);
+    for gradient in &gradients {
+        gradient.value()?;
+    }
+    let mut gradients = gradients.into_iter();
+    Ok(leaves.map(|leaf| gradients.next().unwrap_or(leaf)))
+}
+
+/// The Hessian of a scalar function: `hessian[i][j]` holds all ∂²f/∂xᵢ∂xⱼ, in the shape of input i followed by that of input j.
+///
+/// It is computed forward over reverse: the gradient once, and a forward pass over it for each element of the inputs.
+///
+/// ```
+/// use autograd::{functional::hessian, tensor};
+/// let [[xx, xa], [ax, aa]] = hessian(|[x, a]| (x.square() * a).sum(), [&tensor![1.0, 2.0], &tensor![3.0]])?;
+/// assert_eq!((xx, xa), (tensor![[6.0, 0.0], [0.0, 6.0]], tensor![[2.0], [4.0]]));
+/// assert_eq!((ax, aa), (tensor![[2.0, 4.0]], tensor![[0.0]]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`grad`]; an operation whose gradient cannot be differentiated; a block of more than eight axes.
+#[track_caller]
+pub fn hessian<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N]) -> Result<[[Tensor<T>; N]; N], Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    value_grad_and_hessian(f, x).map(|(_, _, hessian)| hessian)
+}
+
+/// The value of a function and its [`hessian`].
+///
+/// # Errors
+/// As [`hessian`].
+#[track_caller]
+#[allow(clippy::type_complexity)]
+pub fn value_and_hessian<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N]) -> Result<(Tensor<T>, [[Tensor<T>; N]; N]), Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    value_grad_and_hessian(f, x).map(|(value, _, hessian)| (value, hessian))
+}
+
+/// The value of a function, its gradients and its [`hessian`]: what a step of Newton's method needs.
+///
+/// ```
+/// use autograd::{functional::value_grad_and_hessian, tensor};
+/// let x = tensor![3.0, -1.0];
+/// let (_, [slope], [[curvature]]) = value_grad_and_hessian(|[x]| (x - 1.0).square().sum(), [&x])?;
+/// let step = curvature.solve(&slope)?;
+/// assert_eq!(x.sub(&step)?, tensor![1.0, 1.0]); // the minimum of a quadratic function, at once
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`hessian`].
+#[track_caller]
+#[allow(clippy::type_complexity)]
+pub fn value_grad_and_hessian<T: Real, F, const N: usize>(
+    f: F,
+    x: [&Tensor<T>; N],
+) -> Result<(Tensor<T>, [Tensor<T>; N], [[Tensor<T>; N]; N]), Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    let at = Location::caller();
+    let g = Graph::new();
+    let leaves = x.map(|x| g.variable(x));
+    let y = f(leaves);
+    let gradients = recorded_gradients(y, leaves, at)?;
+    let blocks =
+        blocks(&g, &gradients, &leaves, Mode::Forward).map_err(|error| error.in_op("hessian", || x.map(|x| *x.shape()).to_vec()).at(at))?;
+    let mut blocks = blocks.into_iter();
+    let hessian = try_map(leaves, |_| try_map(leaves, |_| blocks.next().ok_or_else(|| ErrorKind::NoInputs.into())))?;
+    Ok((y.value()?, try_map(gradients, Var::value)?, hessian))
+}
+
+/// The product ∇²f·v of the Hessian of a scalar function with a direction, forward over reverse: at the cost of a few gradients, and
+/// without the Hessian (Pearlmutter 1994).
+///
+/// ```
+/// use autograd::{functional::hvp, tensor};
+/// let [product] = hvp(|[x]| x.powi(3).sum(), [&tensor![1.0, 2.0]], [&tensor![1.0, 10.0]])?;
+/// assert_eq!(product, tensor![6.0, 120.0]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// Where several products at one point are wanted, [`hessian_product`] records the function only once.
+///
+/// # Errors
+/// As [`hessian`]; a direction of another shape than its input.
+#[track_caller]
+pub fn hvp<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N], v: [&Tensor<T>; N]) -> Result<[Tensor<T>; N], Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    value_grad_and_hvp(f, x, v).map(|(_, _, product)| product)
+}
+
+/// The Hessian of a scalar function at a point as a linear map. It owns its graph, with the gradients recorded on it, and can be asked again
+/// and again.
+#[derive(Debug)]
+pub struct HessianProduct<T: Real, const N: usize> {
+    graph: Graph<T>,
+    gradients: [u32; N],
+    leaves: [u32; N],
+    path: Path,
+}
+
+impl<T: Real, const N: usize> HessianProduct<T, N> {
+    /// ∇²f·v.
+    ///
+    /// # Errors
+    /// A direction of another shape than its input; an operation whose gradient cannot be differentiated.
+    #[track_caller]
+    pub fn apply(&self, v: [&Tensor<T>; N]) -> Result<[Tensor<T>; N], Error> {
+        let gradients = self.gradients.map(|gradient| Var::new(&self.graph, gradient));
+        moved(&self.graph, &self.path, &gradients, &self.leaves, &v).map_err(|error| error.at(Location::caller()))
+    }
+}
+
+/// The value of a scalar function at a point, its gradients, and its Hessian as a linear map: the gradient is recorded once, and each product
+/// costs a forward pass over it. It is what iterative solvers want, such as conjugate gradients.
+///
+/// ```
+/// use autograd::{functional::hessian_product, tensor};
+/// let (_, [slope], hessian) = hessian_product(|[x]| x.powi(3).sum(), [&tensor![1.0, 2.0]])?;
+/// assert_eq!(slope, tensor![3.0, 12.0]);
+/// let [first] = hessian.apply([&tensor![1.0, 0.0]])?;
+/// let [second] = hessian.apply([&tensor![0.0, 1.0]])?;
+/// assert_eq!((first, second), (tensor![6.0, 0.0], tensor![0.0, 12.0]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`grad`].
+#[track_caller]
+#[allow(clippy::type_complexity)]
+pub fn hessian_product<T: Real, F, const N: usize>(
+    f: F,
+    x: [&Tensor<T>; N],
+) -> Result<(Tensor<T>, [Tensor<T>; N], HessianProduct<T, N>), Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    let at = Location::caller();
+    let graph = Graph::new();
+    let leaves = x.map(|x| graph.variable(x));
+    let y = f(leaves);
+    let gradients = recorded_gradients(y, leaves, at)?;
+    let (value, slopes) = (y.value()?, try_map(gradients, Var::value)?);
+    let path = Path::between(&graph, &gradients, &leaves);
+    let (gradients, leaves) = (gradients.map(Var::id), leaves.map(Var::id));
+    Ok((value, slopes, HessianProduct { graph, gradients, leaves, path }))
+}
+
+/// The value of a function and its [`hvp`].
+///
+/// # Errors
+/// As [`hvp`].
+#[track_caller]
+pub fn value_and_hvp<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N], v: [&Tensor<T>; N]) -> Result<(Tensor<T>, [Tensor<T>; N]), Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    value_grad_and_hvp(f, x, v).map(|(value, _, product)| (value, product))
+}
+
+/// The value of a function, its gradients and its [`hvp`], all from one pass.
+///
+/// # Errors
+/// As [`hvp`].
+#[track_caller]
+#[allow(clippy::type_complexity)]
+pub fn value_grad_and_hvp<T: Real, F, const N: usize>(
+    f: F,
+    x: [&Tensor<T>; N],
+    v: [&Tensor<T>; N],
+) -> Result<(Tensor<T>, [Tensor<T>; N], [Tensor<T>; N]), Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    let at = Location::caller();
+    let g = Graph::new();
+    let leaves = duals(&g, x, v, "hvp", at)?;
+    let y = f(leaves);
+    let gradients = recorded_gradients(y, leaves, at)?;
+    Ok((y.value()?, try_map(gradients, Var::value)?, try_map(gradients, tangent_of)?))
+}
+
+/// The product vᵀ·∇²f of a direction with the Hessian of a scalar function, reverse over reverse. Where second derivatives are continuous
+/// the Hessian is symmetric, and this is [`hvp`], which is cheaper; computed in another way, it checks the other.
+///
+/// ```
+/// use autograd::{functional::vhp, tensor};
+/// let [product] = vhp(|[x]| x.powi(3).sum(), [&tensor![1.0, 2.0]], [&tensor![1.0, 10.0]])?;
+/// assert_eq!(product, tensor![6.0, 120.0]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`hvp`].
+#[track_caller]
+pub fn vhp<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N], v: [&Tensor<T>; N]) -> Result<[Tensor<T>; N], Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    value_and_vhp(f, x, v).map(|(_, product)| product)
+}
+
+/// The value of a function and its [`vhp`].
+///
+/// # Errors
+/// As [`hvp`].
+#[track_caller]
+pub fn value_and_vhp<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N], v: [&Tensor<T>; N]) -> Result<(Tensor<T>, [Tensor<T>; N]), Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    let at = Location::caller();
+    let g = Graph::new();
+    let leaves = x.map(|x| g.variable(x));
+    let y = f(leaves);
+    let gradients = recorded_gradients(y, leaves, at)?;
+    let products = g.backward(gradients.iter().zip(v).map(|(gradient, v)| (*gradient, v).into()));
+    let products = products.map_err(|error| error.at(at))?;
+    Ok((y.value()?, each(&products, leaves)?))
+}
+
+/// The second derivatives ∂²f/∂xᵢ² of a scalar function, in the shapes of the inputs.
+///
+/// ```
+/// use autograd::{functional::hessian_diagonal, tensor};
+/// let [d] = hessian_diagonal(|[x]| x.powi(3).sum() + x.prod(), [&tensor![1.0, 2.0]])?;
+/// assert_eq!(d, tensor![6.0, 12.0]);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`hessian`].
+#[track_caller]
+pub fn hessian_diagonal<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N]) -> Result<[Tensor<T>; N], Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    value_and_hessian_diagonal(f, x).map(|(_, diagonal)| diagonal)
+}
+
+/// The value of a function and its [`hessian_diagonal`].
+///
+/// # Errors
+/// As [`hessian`].
+#[track_caller]
+pub fn value_and_hessian_diagonal<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N]) -> Result<(Tensor<T>, [Tensor<T>; N]), Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    let at = Location::caller();
+    let g = Graph::new();
+    let leaves = x.map(|x| g.variable(x));
+    let y = f(leaves);
+    let gradients = recorded_gradients(y, leaves, at)?;
+    let path = Path::between(&g, &gradients, &leaves);
+    let mut k = 0;
+    let diagonals = try_map(leaves, |leaf| {
+        let gradient = gradients[k];
+        k += 1;
+        let shape = leaf.shape()?;
+        let mut diagonal = allocate(shape.len())?;
+        for (j, entry) in diagonal.iter_mut().enumerate() {
+            let mut tape = g.tape.borrow_mut();
+            tape.push(&path, &[(leaf.id(), unit(shape, j)?)])?;
+            if let Some(tangent) = tape.tangent(gradient.id()) {
+                *entry = tangent.as_slice()[j];
+            }
+        }
+        Ok(Tensor::of(shape, diagonal))
+    })?;
+    Ok((y.value()?, diagonals))
+}
+
+/// The Laplacian Σ ∂²f/∂xᵢ² of a scalar function, over all elements of all inputs.
+///
+/// ```
+/// use autograd::{functional::laplacian, tensor};
+/// // 1/r is harmonic in three dimensions.
+/// let curvature = laplacian(|[x]| x.square().sum().rsqrt(), [&tensor![1.0, 2.0, -0.5]])?;
+/// assert!(f64::abs(curvature) < 1e-15);
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`hessian`].
+#[track_caller]
+pub fn laplacian<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N]) -> Result<T, Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    value_and_laplacian(f, x).map(|(_, laplacian)| laplacian)
+}
+
+/// The value of a function and its [`laplacian`].
+///
+/// # Errors
+/// As [`hessian`].
+#[track_caller]
+pub fn value_and_laplacian<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N]) -> Result<(Tensor<T>, T), Error>
+where
+    F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
+{
+    let (value, diagonals) = value_and_hessian_diagonal(f, x)?;
+    let sum: f64 = diagonals.iter().flat_map(Tensor::as_slice).map(|d| d.to_f64()).sum();
+    Ok((value, T::of(sum)))
+}

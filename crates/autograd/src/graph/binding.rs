@@ -1,0 +1,160 @@
+//! Parameters that live outside the graph: how they are bound to it, and what may stand for them.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    panic::Location,
+    sync::Arc,
+};
+
+use super::Graph;
+use crate::{
+    error::{Error, ErrorKind},
+    real::Real,
+    tensor::Tensor,
+    var::Var,
+};
+
+/// The identity of a leaf that outlives graphs, such as a parameter of a model.
+///
+/// A clone is the same identity.
+#[derive(Clone, Default)]
+pub struct LeafId(Arc<()>);
+
+impl LeafId {
+    /// A new identity.
+    #[must_use]
+    pub fn new() -> LeafId {
+        LeafId::default()
+    }
+
+    /// What tells identities apart while they live.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+}
+
+impl PartialEq for LeafId {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+impl Eq for LeafId {}
+impl Hash for LeafId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address().hash(state);
+    }
+}
+
+impl fmt::Debug for LeafId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LeafId({:#x})", self.address())
+    }
+}
+
+/// The node of a parameter.
+#[derive(Clone, Copy)]
+pub(crate) struct Bound {
+    pub(crate) node: u32,
+    /// Whether the node was chosen by the caller, and so need not hold the value of the parameter.
+    chosen: bool,
+}
+
+impl<T: Real> Graph<T> {
+    /// The leaf of a parameter that lives outside: the same one at every call with the same `id`, so that a parameter used twice is one
+    /// variable and its gradient can be found by [`Gradients::of`](crate::Gradients::of).
+    ///
+    /// # Errors
+    /// A value that is not the one `id` was bound to before: the result is an error.
+    #[track_caller]
+    pub fn bind(&self, id: &LeafId, value: &Tensor<T>) -> Var<'_, T> {
+        let at = Location::caller();
+        let known = {
+            let tape = self.tape.borrow();
+            tape.bound.get(id).map(|&Bound { node, chosen }| {
+                let leaf = tape.node(node);
+                (node, leaf.at, chosen || leaf.value.tensor().is_ok_and(|bound| bound.is_same(value)))
+            })
+        };
+        match known {
+            Some((node, _, true)) => Var::new(self, node),
+            Some((_, bound, false)) => self.poison(Error::from(ErrorKind::Rebound { bound }).in_op("bind", || vec![*value.shape()]).at(at)),
+            None => {
+                let leaf = self.leaf(value.clone(), true, at);
+                self.tape.borrow_mut().bound.insert(id.clone(), Bound { node: leaf.id(), chosen: false });
+                leaf
+            }
+        }
+    }
+
+    /// Lets a variable stand for a parameter on this graph: every later [`bind`](Graph::bind) of `id` gives it, whatever the value of the
+    /// parameter. So a model can be evaluated, and differentiated, at other parameters than its own.
+    ///
+    /// # Errors
+    /// A variable of another graph; nothing is changed then.
+    ///
+    /// ```
+    /// use autograd::{Graph, LeafId, tensor};
+    /// let (id, value) = (LeafId::new(), tensor![1.0, 2.0]);
+    /// let g = Graph::<f64>::new();
+    /// let half = g.variable(tensor![0.5, 1.0]);
+    /// g.bind_as(&id, half)?;
+    /// assert_eq!(g.bind(&id, &value).value()?, tensor![0.5, 1.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn bind_as(&self, id: &LeafId, var: Var<'_, T>) -> Result<(), Error> {
+        let at = Location::caller();
+        if let Some(error) = self.refusal(&[var], at) {
+            return Err(error.in_op("bind_as", Vec::new).at(at));
+        }
+        self.tape.borrow_mut().bound.insert(id.clone(), Bound { node: var.id(), chosen: true });
+        Ok(())
+    }
+
+    /// Runs a computation while variables stand for parameters, as after [`bind_as`](Graph::bind_as); afterwards the parameters are bound to
+    /// what they were before.
+    ///
+    /// # Errors
+    /// A variable of another graph; nothing is run then.
+    ///
+    /// ```
+    /// use autograd::{Graph, LeafId, tensor};
+    /// let (id, value) = (LeafId::new(), tensor![1.0, 2.0]);
+    /// let g = Graph::<f64>::new();
+    /// let before = g.bind(&id, &value);
+    /// let [slope] = g.grad(before.square().sum(), [before]);
+    /// // The same function after a step of descent, still a function of what was there before.
+    /// let after = g.bound_as([(&id, before - slope * 0.25)], || g.bind(&id, &value).square().sum())?;
+    /// assert_eq!(after.item()?, 1.25);
+    /// assert_eq!(after.backward()?.of(&id), Some(&tensor![0.5, 1.0]));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn bound_as<'g, 'i, R>(
+        &'g self,
+        bindings: impl IntoIterator<Item = (&'i LeafId, Var<'g, T>)>,
+        computation: impl FnOnce() -> R,
+    ) -> Result<R, Error> {
+        /// Puts the bindings back, also when the computation panics.
+        struct Before<'a, T: Real>(&'a Graph<T>, Vec<(LeafId, Option<Bound>)>);
+        impl<T: Real> Drop for Before<'_, T> {
+            fn drop(&mut self) {
+                let mut tape = self.0.tape.borrow_mut();
+                for (id, bound) in self.1.drain(..).rev() {
+                    match bound {
+                        Some(bound) => tape.bound.insert(id, bound),
+                        None => tape.bound.remove(&id),
+                    };
+                }
+            }
+        }
+        let mut before = Before(self, Vec::new());
+        for (id, var) in bindings {
+            let bound = self.tape.borrow().bound.get(id).copied();
+            self.bind_as(id, var)?;
+            before.1.push((id.clone(), bound));
+        }
+        Ok(computation())
+    }
+}
