@@ -35,7 +35,7 @@ pub use hessian::{
 pub use jacobian::{
     Mode, jacobian, jacobian_by, jacobian_diagonal, value_and_jacobian, value_and_jacobian_by, value_and_jacobian_diagonal,
 };
-pub use per_example::{per_example_grad, value_and_per_example_grad};
+pub use per_example::{per_example_grad, per_example_slices, value_and_per_example_grad};
 
 use crate::{
     backward::{Gradients, Path},

@@ -52,6 +52,7 @@ pub mod optim;
 pub mod data;
 pub mod metrics;
 mod train;
+mod per_example;
 pub mod checkpoint;
 pub mod check;
 
@@ -67,6 +68,7 @@ pub use mlp::Mlp;
 pub use module::{Module, Parameters};
 pub use optim::{Sgd, Untrained};
 pub use parameter::Parameter;
+pub use per_example::per_example_grad;
 pub use perceptron::Perceptron;
 pub use train::{Epoch, Fit, History, fit, fit_with_metric};
 

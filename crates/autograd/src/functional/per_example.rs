@@ -55,34 +55,51 @@ pub fn value_and_per_example_grad<T: Real, F, const N: usize, const M: usize>(
 where
     F: for<'g> FnOnce([Var<'g, T>; N], [Var<'g, T>; M]) -> Var<'g, T>,
 {
+    let (values, gradients) =
+        per_example_slices(|p, x| f(std::array::from_fn(|k| p[k]), std::array::from_fn(|k| x[k])), &parameters, &batch)?;
+    let mut gradients = gradients.into_iter();
+    Ok((values, super::try_map(parameters, |_| gradients.next().ok_or_else(|| ErrorKind::NoInputs.into()))?))
+}
+
+/// As [`value_and_per_example_grad`], for numbers of parameters and of tensors that are known only when the program runs.
+///
+/// # Errors
+/// As [`per_example_grad`].
+#[track_caller]
+pub fn per_example_slices<T: Real, F>(f: F, parameters: &[&Tensor<T>], batch: &[&Tensor<T>]) -> Result<(Tensor<T>, Vec<Tensor<T>>), Error>
+where
+    F: for<'a, 'g> FnOnce(&'a [Var<'g, T>], &'a [Var<'g, T>]) -> Var<'g, T>,
+{
     let at = Location::caller();
-    let blamed = |error: Error| error.in_op("per_example_grad", || batch.map(|x| *x.shape()).to_vec()).at(at);
-    let rows = rows(&batch).map_err(blamed)?;
+    let blamed = |error: Error| error.in_op("per_example_grad", || batch.iter().map(|x| *x.shape()).collect()).at(at);
+    let rows = rows(batch).map_err(blamed)?;
     let graph = Graph::new();
-    let leaves = parameters.map(|parameter| graph.variable(parameter));
-    let examples = batch.map(|x| graph.constant(row(x, 0)));
-    let y = f(leaves, examples);
+    let leaves: Vec<_> = parameters.iter().map(|parameter| graph.variable(*parameter)).collect();
+    let examples: Vec<_> = batch.iter().map(|x| graph.constant(row(x, 0))).collect();
+    let y = f(&leaves, &examples);
     if y.value()?.len() != 1 {
         y.backward()?; // which says what is wrong
     }
-    let (leaves, examples, root) = (leaves.map(Var::id), examples.map(Var::id), y.id());
+    let ids = |vars: &[Var<'_, T>]| vars.iter().map(|v| v.id()).collect::<Vec<_>>();
+    let (leaves, examples, root) = (ids(&leaves), ids(&examples), y.id());
 
-    let run = |graph: Graph<T>, examples_of: Range<usize>| -> Result<(Vec<T>, [Vec<T>; N]), Error> {
-        let (mut values, mut gradients) =
-            (Vec::with_capacity(examples_of.len()), parameters.map(|p| Vec::with_capacity(p.len() * examples_of.len())));
+    let run = |graph: Graph<T>, part: Range<usize>| -> Result<(Vec<T>, Vec<Vec<T>>), Error> {
+        let mut values = Vec::with_capacity(part.len());
+        let mut gradients: Vec<_> = parameters.iter().map(|p| Vec::with_capacity(p.len() * part.len())).collect();
         let mut found = Gradients::empty(&graph);
-        for i in examples_of {
-            let rows = batch.map(|x| row(x, i));
-            let leaves_now: Vec<_> = examples.iter().zip(&rows).map(|(id, row)| (Var::new(&graph, *id), row)).collect();
-            graph.replay(&leaves_now)?;
+        for i in part {
+            let rows: Vec<_> = batch.iter().map(|x| row(x, i)).collect();
+            let example: Vec<_> = examples.iter().zip(&rows).map(|(id, row)| (Var::new(&graph, *id), row)).collect();
+            graph.replay(&example)?;
             let y = Var::new(&graph, root);
             values.push(y.item()?);
             y.backward_into(&mut found)?;
-            for ((to, leaf), parameter) in gradients.iter_mut().zip(leaves).zip(parameters) {
-                match found.get(Var::new(&graph, leaf)) {
+            for ((to, leaf), parameter) in gradients.iter_mut().zip(&leaves).zip(parameters) {
+                let leaf = Var::new(&graph, *leaf);
+                match found.get(leaf) {
                     Some(gradient) => to.extend_from_slice(gradient.as_slice()),
-                    None if found.is_cut_off(Var::new(&graph, leaf)) => {
-                        found.wrt(Var::new(&graph, leaf))?; // which says where
+                    None if found.is_cut_off(leaf) => {
+                        found.wrt(leaf)?; // which says where
                     }
                     None => to.resize(to.len() + parameter.len(), T::ZERO),
                 }
@@ -92,16 +109,17 @@ where
     };
     let parts = shared(&graph, rows, run)?;
 
-    let (mut values, mut gradients) = (Vec::with_capacity(rows), parameters.map(|p| Vec::with_capacity(p.len() * rows)));
+    let mut values = Vec::with_capacity(rows);
+    let mut gradients: Vec<_> = parameters.iter().map(|p| Vec::with_capacity(p.len() * rows)).collect();
     for (value, gradient) in parts {
         values.extend(value);
         gradients.iter_mut().zip(gradient).for_each(|(all, part)| all.extend(part));
     }
-    let mut gradients = gradients.into_iter();
-    let gradients = super::try_map(parameters, |parameter| {
+    let whole = |(parameter, gradient): (&&Tensor<T>, Vec<T>)| {
         let shape = Shape::joined(&[&[rows], &parameter.shape()[..]]).map_err(blamed)?;
-        Ok(Tensor::of(shape, gradients.next().unwrap_or_default()))
-    })?;
+        Ok(Tensor::of(shape, gradient))
+    };
+    let gradients = parameters.iter().zip(gradients).map(whole).collect::<Result<_, Error>>()?;
     Ok((Tensor::of(Shape::new(&[rows])?, values), gradients))
 }
 
