@@ -89,16 +89,19 @@ impl<T: Real> Gradients<T> {
     #[track_caller]
     pub fn wrt(&self, x: Var<'_, T>) -> Result<&Tensor<T>, Error> {
         let at = Location::caller();
-        self.get(x).ok_or_else(|| {
-            let why = if !Arc::ptr_eq(&self.graph, &x.graph().identity) {
-                format!("the variable made at {} belongs to another graph", x.location())
-            } else if let Some(error) = x.graph().lost(x) {
-                return error.in_op("wrt", Vec::new).at(at);
-            } else {
-                x.why_no_gradient(&self.roots)
-            };
-            Error::from(ErrorKind::NoGradient { why }).in_op("wrt", Vec::new).at(at)
-        })
+        self.get(x).ok_or_else(|| self.why_not(x).in_op("wrt", Vec::new).at(at))
+    }
+
+    /// Why there is no gradient by a variable that has none.
+    pub(crate) fn why_not(&self, x: Var<'_, T>) -> Error {
+        let why = if !Arc::ptr_eq(&self.graph, &x.graph().identity) {
+            format!("the variable made at {} belongs to another graph", x.location())
+        } else if let Some(error) = x.graph().lost(x) {
+            return error;
+        } else {
+            x.why_no_gradient(&self.roots)
+        };
+        ErrorKind::NoGradient { why }.into()
     }
 
     /// The gradient by a parameter that was [bound](Graph::bind) to the graph, if there is one.
@@ -195,7 +198,7 @@ fn sweep<T: Real>(
         slots[var.id() as usize].receive(seed);
     }
     if roots.is_empty() {
-        return Err(Error::from(ErrorKind::NoInputs).in_op("backward", Vec::new).at(at));
+        return Err(Error::from(ErrorKind::NoRoots).in_op("backward", Vec::new).at(at));
     }
     for id in (0..=top).rev() {
         let mut slot = std::mem::replace(&mut slots[id as usize], Slot::Empty);
@@ -330,7 +333,7 @@ fn seed<T: Real>(root: &Tensor<T>, cotangent: Option<&Tensor<T>>) -> Result<Tens
     let shape = *root.shape();
     match cotangent {
         Some(cotangent) if *cotangent.shape() == shape => Ok(cotangent.clone()),
-        Some(cotangent) => Err(ErrorKind::Mismatch { expected: shape, found: *cotangent.shape(), except: None }.into()),
+        Some(cotangent) => Err(ErrorKind::Cotangent { expected: shape, found: *cotangent.shape() }.into()),
         None if shape.len() == 1 => Ok(Tensor::one(shape.rank(), T::ONE)),
         None => Err(ErrorKind::NotScalar { shape, hint: SCALAR_HINT }.into()),
     }

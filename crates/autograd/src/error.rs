@@ -289,7 +289,7 @@ pub enum ErrorKind {
         arity: usize,
     },
     /// A rule gave another number of gradients than there are inputs.
-    #[error("the gradient rule gave {found} gradients for {expected} inputs; one for each is needed")]
+    #[error("the gradient rule gave {} for {}; one for each is needed", plural(*found, "gradient", "gradients"), plural(*expected, "input", "inputs"))]
     GradientCount {
         /// The number of inputs.
         expected: usize,
@@ -304,8 +304,39 @@ pub enum ErrorKind {
         /// How many were given.
         found: usize,
     },
+    /// A direction has not the shape of what moves along it.
+    #[error("the direction of input {input} has shape {found}; it must have the shape of that input, {expected}")]
+    Direction {
+        /// Which input, from 0.
+        input: usize,
+        /// The shape of the input.
+        expected: Shape,
+        /// The shape of the direction.
+        found: Shape,
+    },
+    /// A cotangent has not the shape of the result.
+    #[error("the cotangent has shape {found}; it must have the shape of the result, {expected}")]
+    Cotangent {
+        /// The shape of the result.
+        expected: Shape,
+        /// The shape of the cotangent.
+        found: Shape,
+    },
+    /// Nothing was named of which gradients could be taken.
+    #[error("at least one root is needed, of which gradients are taken")]
+    NoRoots,
+    /// The forward rule of an operation gave a tangent of the wrong shape.
+    #[error("the forward rule gave output {output} a tangent of shape {found}, but the output has shape {expected}")]
+    TangentShape {
+        /// Which output, from 0.
+        output: usize,
+        /// The shape of the output.
+        expected: Shape,
+        /// The shape of what the rule gave.
+        found: Shape,
+    },
     /// As many directions are needed as there are variables that move.
-    #[error("{variables} variables cannot move along {directions} directions; one for each is needed")]
+    #[error("{} cannot move along {}; one for each is needed", plural(*variables, "variable", "variables"), plural(*directions, "direction", "directions"))]
     DirectionCount {
         /// The number of variables.
         variables: usize,
@@ -390,7 +421,7 @@ pub enum ErrorKind {
 }
 
 /// What can be done about a root that is no scalar.
-pub(crate) const SCALAR_HINT: &str = "sum() it, times a cotangent if not all elements count alike";
+pub(crate) const SCALAR_HINT: &str = "sum() it, times a cotangent if not all elements count alike; for all derivatives of all elements there is functional::jacobian";
 
 fn broadcast_message(left: &Shape, right: &Shape) -> String {
     let rank = left.rank().max(right.rank());

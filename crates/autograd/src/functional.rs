@@ -2,7 +2,8 @@
 //!
 //! A function of `N` tensors of any shapes is a closure written in place (`|[x, w]| …`), one kept with [`closure`], or an `fn`. Inside it, derivatives are taken on its
 //! own graph, to any depth, with [`Graph::grad`], [`Graph::vjp`] and [`Graph::jvp`]: a variable cannot leave the graph it belongs to. These
-//! functions are the outermost call.
+//! functions are the outermost call. A tensor that is not differentiated by gets in as `x.graph().constant(&t)`. For a number of inputs that
+//! is known only when the program runs, make a [`Graph`] and give [`Graph::grad`] a slice of variables.
 //!
 //! | function | gives | for f: X → Y | costs |
 //! |---|---|---|---|
@@ -103,18 +104,26 @@ pub fn value_and_grad<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N]) -> R
 where
     F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
 {
-    let g = Graph::new();
-    let leaves = x.map(|x| g.variable(x));
+    let (g, at) = (Graph::new(), Location::caller());
+    let leaves = leaves(&g, x, at);
     let y = f(leaves);
-    Ok((y.value()?, each(&y.backward()?, leaves)?))
+    Ok((y.value()?, each(&y.backward()?, leaves, at)?))
+}
+
+/// Leaves to differentiate by, made where the function was called.
+fn leaves<'g, T: Real, const N: usize>(g: &'g Graph<T>, x: [&Tensor<T>; N], at: &'static Location<'static>) -> [Var<'g, T>; N] {
+    x.map(|x| g.leaf(x.clone(), true, at))
 }
 
 /// The gradients by some leaves; 0 where the root does not depend on one, an error where that is because it was cut off.
-#[track_caller]
-fn each<T: Real, const N: usize>(gradients: &Gradients<T>, leaves: [Var<'_, T>; N]) -> Result<[Tensor<T>; N], Error> {
+fn each<T: Real, const N: usize>(
+    gradients: &Gradients<T>,
+    leaves: [Var<'_, T>; N],
+    at: &'static Location<'static>,
+) -> Result<[Tensor<T>; N], Error> {
     try_map(leaves, |leaf| match gradients.get(leaf) {
         Some(gradient) => Ok(gradient.clone()),
-        None if gradients.is_cut_off(leaf) => gradients.wrt(leaf).cloned(),
+        None if gradients.is_cut_off(leaf) => Err(gradients.why_not(leaf).in_op("grad", Vec::new).at(at)),
         None => Tensor::filled(T::ZERO, leaf.shape()?),
     })
 }
@@ -151,7 +160,7 @@ impl<T: Real, const N: usize> Pullback<T, N> {
     #[track_caller]
     pub fn apply(&self, cotangent: &Tensor<T>) -> Result<[Tensor<T>; N], Error> {
         let gradients = Var::new(&self.graph, self.root).backward_with(cotangent)?;
-        each(&gradients, self.leaves.map(|leaf| Var::new(&self.graph, leaf)))
+        each(&gradients, self.leaves.map(|leaf| Var::new(&self.graph, leaf)), Location::caller())
     }
 }
 
@@ -176,7 +185,7 @@ where
     F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
 {
     let graph = Graph::new();
-    let leaves = x.map(|x| graph.variable(x));
+    let leaves = leaves(&graph, x, Location::caller());
     let y = f(leaves);
     let (value, root, leaves) = (y.value()?, y.id(), leaves.map(Var::id));
     Ok((value, Pullback { graph, root, leaves }))
@@ -200,7 +209,7 @@ impl<T: Real, const N: usize> Pushforward<T, N> {
     #[track_caller]
     pub fn apply(&self, dx: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
         let roots = [Var::new(&self.graph, self.root)];
-        let [dy] = moved(&self.graph, &self.path, &roots, &self.leaves, &dx).map_err(|error| error.at(Location::caller()))?;
+        let [dy] = moved(&self.graph, &self.path, &roots, &self.leaves, &dx, ("jvp", Location::caller()))?;
         Ok(dy)
     }
 }
@@ -212,25 +221,53 @@ fn moved<T: Real, const R: usize>(
     roots: &[Var<'_, T>; R],
     leaves: &[u32],
     dx: &[&Tensor<T>],
+    (name, at): (&'static str, &'static Location<'static>),
 ) -> Result<[Tensor<T>; R], Error> {
     let mut tape = graph.tape.borrow_mut();
-    for (leaf, dx) in leaves.iter().zip(dx) {
-        let expected = *tape.node(*leaf).value.tensor()?.shape();
-        if *dx.shape() != expected {
-            let error = Error::from(ErrorKind::Mismatch { expected, found: *dx.shape(), except: None });
-            return Err(error.in_op("jvp", || vec![expected]));
-        }
-    }
+    let shapes = || leaves.iter().filter_map(|leaf| tape.node(*leaf).value.tensor().ok().map(|x| *x.shape())).collect::<Vec<_>>();
+    directions_fit(&shapes(), dx, name, at)?;
     let seeds: Vec<_> = leaves.iter().zip(dx).map(|(leaf, dx)| (*leaf, (*dx).clone())).collect();
     let pushed = tape.push(path, &seeds);
+    let moving: Vec<u32> = leaves.iter().zip(dx).filter(|(_, dx)| moves(dx)).map(|(leaf, _)| *leaf).collect();
     let tangents = pushed.and_then(|()| {
         try_map(*roots, |root| match tape.tangent(root.id()) {
             Some(tangent) => Ok(tangent.clone()),
-            None => Tensor::filled(T::ZERO, *tape.node(root.id()).value.tensor()?.shape()),
+            None => tape.no_tangent(root.id(), &moving),
         })
     });
     tape.tangents = None;
-    tangents
+    tangents.map_err(|error| error.in_op(name, Vec::new).at(at))
+}
+
+/// Whether a direction is not all zeros.
+fn moves<T: Real>(dx: &Tensor<T>) -> bool {
+    dx.as_slice().iter().any(|d| *d != T::ZERO)
+}
+
+/// The error of the first direction that has not the shape of its input.
+fn directions_fit<T: Real>(
+    shapes: &[crate::shape::Shape],
+    dx: &[&Tensor<T>],
+    name: &'static str,
+    at: &'static Location<'static>,
+) -> Result<(), Error> {
+    match shapes.iter().zip(dx).position(|(shape, dx)| shape != dx.shape()) {
+        None => Ok(()),
+        Some(input) => {
+            let kind = ErrorKind::Direction { input, expected: shapes[input], found: *dx[input].shape() };
+            Err(Error::from(kind).in_op(name, || shapes.to_vec()).at(at))
+        }
+    }
+}
+
+/// As `directions_fit`, for the inputs of a function.
+fn check_directions<T: Real, const N: usize>(
+    x: [&Tensor<T>; N],
+    dx: [&Tensor<T>; N],
+    name: &'static str,
+    at: &'static Location<'static>,
+) -> Result<(), Error> {
+    directions_fit(&x.map(|x| *x.shape()), &dx, name, at)
 }
 
 /// The value of a function at a point, and the linear map that is its derivative there: the function is run once, and each direction costs a
@@ -253,7 +290,7 @@ where
     F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
 {
     let graph = Graph::new();
-    let leaves = x.map(|x| graph.variable(x));
+    let leaves = leaves(&graph, x, Location::caller());
     let y = f(leaves);
     let (value, root, path) = (y.value()?, y.id(), Path::between(&graph, &[y], &leaves));
     let leaves = leaves.map(Var::id);
@@ -262,8 +299,8 @@ where
 
 /// The value of a function and its derivative J·dx as the inputs move along `dx`, in one pass: forward mode.
 ///
-/// Each operation computes its value and its tangent together, and nothing is kept for a way back. In a long computation, parts in
-/// [`Graph::checkpoint`] give the memory of their values and tangents back.
+/// Each operation computes its value and its tangent together. All of them stay until the call returns, twice the memory of the values; a loop
+/// written with [`Graph::fold`], or parts in [`Graph::scope`], keep those of one step, or of one part, and forward mode goes through.
 ///
 /// ```
 /// use autograd::{functional::jvp, tensor};
@@ -279,10 +316,11 @@ pub fn jvp<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N], dx: [&Tensor<T>
 where
     F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
 {
-    let g = Graph::new();
-    let y = f(duals(&g, x, dx, "jvp", Location::caller())?);
+    let (g, at) = (Graph::new(), Location::caller());
+    let leaves = duals(&g, x, dx, "jvp", at)?;
+    let y = f(leaves);
     let value = y.value()?;
-    let tangent = tangent_of(y)?;
+    let tangent = tangent_of(y, &leaves, &dx).map_err(|error| error.in_op("jvp", Vec::new).at(at))?;
     Ok((value, tangent))
 }
 
@@ -294,23 +332,23 @@ fn duals<'g, T: Real, const N: usize>(
     name: &'static str,
     at: &'static Location<'static>,
 ) -> Result<[Var<'g, T>; N], Error> {
-    for (x, dx) in x.iter().zip(dx) {
-        if x.shape() != dx.shape() {
-            let kind = ErrorKind::Mismatch { expected: *x.shape(), found: *dx.shape(), except: None };
-            return Err(Error::from(kind).in_op(name, || vec![*x.shape()]).at(at));
-        }
+    check_directions(x, dx, name, at)?;
+    let leaves = leaves(g, x, at);
+    let mut tape = g.tape.borrow_mut();
+    tape.tangents.get_or_insert_default();
+    for (leaf, dx) in leaves.iter().zip(dx) {
+        tape.set_tangent(leaf.id(), Some(dx.clone()));
     }
-    let mut k = 0;
-    Ok(x.map(|x| {
-        k += 1;
-        g.dual(x, dx[k - 1])
-    }))
+    Ok(leaves)
 }
 
-/// The tangent of a variable; zeros if it does not move.
-fn tangent_of<T: Real>(y: Var<'_, T>) -> Result<Tensor<T>, Error> {
+/// The tangent of a variable; zeros if it does not move, unless that is because it was cut off from a leaf that does.
+fn tangent_of<T: Real>(y: Var<'_, T>, leaves: &[Var<'_, T>], dx: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
     match y.tangent()? {
         Some(tangent) => Ok(tangent),
-        None => Tensor::filled(T::ZERO, y.shape()?),
+        None => {
+            let moving: Vec<u32> = leaves.iter().zip(dx).filter(|(_, dx)| moves(dx)).map(|(leaf, _)| leaf.id()).collect();
+            y.graph().tape.borrow().no_tangent(y.id(), &moving)
+        }
     }
 }

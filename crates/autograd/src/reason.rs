@@ -3,8 +3,10 @@
 use std::panic::Location;
 
 use crate::{
+    error::{Error, ErrorKind},
     graph::{Graph, Kind, Tape},
     real::Real,
+    tensor::Tensor,
     var::Var,
 };
 
@@ -48,6 +50,23 @@ impl<T: Real> Tape<T> {
         match self.ways(roots).get(id as usize) {
             Some(Way::Cut(what, at)) => Some((what, at)),
             _ => None,
+        }
+    }
+
+    /// Zeros, the tangent of a node that does not move; or why that is, if it was cut off from something that does.
+    pub(crate) fn no_tangent(&self, id: u32, moving: &[u32]) -> Result<Tensor<T>, Error> {
+        let value = self.node(id).value.tensor()?;
+        let ways = self.ways(&[id]);
+        let cut = moving.iter().find_map(|&x| match ways.get(x as usize) {
+            Some(Way::Cut(what, at)) => Some((what, at, self.node(x).at)),
+            _ => None,
+        });
+        match cut {
+            Some((what, at, leaf)) => {
+                let why = format!("all that leads from it (made at {leaf}) to the root is cut off by {what} at {at}");
+                Err(ErrorKind::NoGradient { why }.into())
+            }
+            None => Tensor::filled(T::ZERO, *value.shape()),
         }
     }
 

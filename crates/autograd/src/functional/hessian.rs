@@ -3,9 +3,9 @@
 use std::panic::Location;
 
 use super::{
-    duals, each,
+    check_directions, duals, each,
     jacobian::{Mode, blocks, unit},
-    moved, tangent_of, try_map,
+    leaves, moved, tangent_of, try_map,
 };
 use crate::{
     backward::Path,
@@ -55,6 +55,13 @@ where
 
 /// The value of a function and its [`hessian`].
 ///
+/// ```
+/// use autograd::{functional::value_and_hessian, tensor};
+/// let (y, [[h]]) = value_and_hessian(|[x]| x.prod(), [&tensor![2.0, 3.0]])?;
+/// assert_eq!((y.item()?, h), (6.0, tensor![[0.0, 1.0], [1.0, 0.0]]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`hessian`].
 #[track_caller]
@@ -90,7 +97,7 @@ where
 {
     let at = Location::caller();
     let g = Graph::new();
-    let leaves = x.map(|x| g.variable(x));
+    let leaves = leaves(&g, x, at);
     let y = f(leaves);
     let gradients = recorded_gradients(y, leaves, at)?;
     let blocks =
@@ -139,8 +146,8 @@ impl<T: Real, const N: usize> HessianProduct<T, N> {
     /// A direction of another shape than its input; an operation whose gradient cannot be differentiated.
     #[track_caller]
     pub fn apply(&self, v: [&Tensor<T>; N]) -> Result<[Tensor<T>; N], Error> {
-        let gradients = self.gradients.map(|gradient| Var::new(&self.graph, gradient));
-        moved(&self.graph, &self.path, &gradients, &self.leaves, &v).map_err(|error| error.at(Location::caller()))
+        let (at, gradients) = (Location::caller(), self.gradients.map(|gradient| Var::new(&self.graph, gradient)));
+        moved(&self.graph, &self.path, &gradients, &self.leaves, &v, ("hvp", at))
     }
 }
 
@@ -170,7 +177,7 @@ where
 {
     let at = Location::caller();
     let graph = Graph::new();
-    let leaves = x.map(|x| graph.variable(x));
+    let leaves = leaves(&graph, x, at);
     let y = f(leaves);
     let gradients = recorded_gradients(y, leaves, at)?;
     let (value, slopes) = (y.value()?, try_map(gradients, Var::value)?);
@@ -180,6 +187,13 @@ where
 }
 
 /// The value of a function and its [`hvp`].
+///
+/// ```
+/// use autograd::{functional::value_and_hvp, tensor};
+/// let (y, [hv]) = value_and_hvp(|[x]| x.prod(), [&tensor![2.0, 3.0]], [&tensor![1.0, 10.0]])?;
+/// assert_eq!((y.item()?, hv), (6.0, tensor![10.0, 1.0]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`hvp`].
@@ -191,7 +205,14 @@ where
     value_grad_and_hvp(f, x, v).map(|(value, _, product)| (value, product))
 }
 
-/// The value of a function, its gradients and its [`hvp`], all from one pass.
+/// The value of a function, its gradients and its [`hvp`], all from one recording.
+///
+/// ```
+/// use autograd::{functional::value_grad_and_hvp, tensor};
+/// let (y, [d], [hv]) = value_grad_and_hvp(|[x]| x.prod(), [&tensor![2.0, 3.0]], [&tensor![1.0, 10.0]])?;
+/// assert_eq!((y.item()?, d, hv), (6.0, tensor![3.0, 2.0], tensor![10.0, 1.0]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`hvp`].
@@ -210,7 +231,7 @@ where
     let leaves = duals(&g, x, v, "hvp", at)?;
     let y = f(leaves);
     let gradients = recorded_gradients(y, leaves, at)?;
-    Ok((y.value()?, try_map(gradients, Var::value)?, try_map(gradients, tangent_of)?))
+    Ok((y.value()?, try_map(gradients, Var::value)?, try_map(gradients, |gradient| tangent_of(gradient, &leaves, &v).map_err(|error| error.in_op("hvp", Vec::new).at(at)))?))
 }
 
 /// The product vᵀ·∇²f of a direction with the Hessian of a scalar function, reverse over reverse. Where second derivatives are continuous
@@ -235,6 +256,13 @@ where
 
 /// The value of a function and its [`vhp`].
 ///
+/// ```
+/// use autograd::{functional::value_and_vhp, tensor};
+/// let (y, [vh]) = value_and_vhp(|[x]| x.prod(), [&tensor![2.0, 3.0]], [&tensor![1.0, 10.0]])?;
+/// assert_eq!((y.item()?, vh), (6.0, tensor![10.0, 1.0]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`hvp`].
 #[track_caller]
@@ -244,12 +272,12 @@ where
 {
     let at = Location::caller();
     let g = Graph::new();
-    let leaves = x.map(|x| g.variable(x));
+    let leaves = leaves(&g, x, at);
     let y = f(leaves);
     let gradients = recorded_gradients(y, leaves, at)?;
-    let products = g.backward(gradients.iter().zip(v).map(|(gradient, v)| (*gradient, v).into()));
-    let products = products.map_err(|error| error.at(at))?;
-    Ok((y.value()?, each(&products, leaves)?))
+    check_directions(x, v, "vhp", at)?;
+    let products = g.backward(gradients.iter().zip(v).map(|(gradient, v)| (*gradient, v).into()))?;
+    Ok((y.value()?, each(&products, leaves, at)?))
 }
 
 /// The second derivatives ∂²f/∂xᵢ² of a scalar function, in the shapes of the inputs.
@@ -273,6 +301,13 @@ where
 
 /// The value of a function and its [`hessian_diagonal`].
 ///
+/// ```
+/// use autograd::{functional::value_and_hessian_diagonal, tensor};
+/// let (y, [d]) = value_and_hessian_diagonal(|[x]| x.powi(3).sum(), [&tensor![1.0, 2.0]])?;
+/// assert_eq!((y.item()?, d), (9.0, tensor![6.0, 12.0]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`hessian`].
 #[track_caller]
@@ -282,7 +317,7 @@ where
 {
     let at = Location::caller();
     let g = Graph::new();
-    let leaves = x.map(|x| g.variable(x));
+    let leaves = leaves(&g, x, at);
     let y = f(leaves);
     let gradients = recorded_gradients(y, leaves, at)?;
     let path = Path::between(&g, &gradients, &leaves);
@@ -295,8 +330,9 @@ where
         for (j, entry) in diagonal.iter_mut().enumerate() {
             let mut tape = g.tape.borrow_mut();
             tape.push(&path, &[(leaf.id(), unit(shape, j)?)])?;
-            if let Some(tangent) = tape.tangent(gradient.id()) {
-                *entry = tangent.as_slice()[j];
+            match tape.tangent(gradient.id()) {
+                Some(tangent) => *entry = tangent.as_slice()[j],
+                None => drop(tape.no_tangent(gradient.id(), &[leaf.id()]).map_err(|error| error.in_op("hessian_diagonal", Vec::new).at(at))?),
             }
         }
         Ok(Tensor::of(shape, diagonal))
@@ -325,6 +361,13 @@ where
 }
 
 /// The value of a function and its [`laplacian`].
+///
+/// ```
+/// use autograd::{functional::value_and_laplacian, tensor};
+/// let (y, curvature) = value_and_laplacian(|[x]| x.powi(3).sum(), [&tensor![1.0, 2.0]])?;
+/// assert_eq!((y.item()?, curvature), (9.0, 18.0));
+/// # Ok::<(), autograd::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`hessian`].

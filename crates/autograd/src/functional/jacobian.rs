@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use super::{each, try_map};
+use super::{each, leaves, try_map};
 use crate::{
     backward::{Gradients, Path},
     error::{Error, ErrorKind},
@@ -16,7 +16,8 @@ use crate::{
     var::Var,
 };
 
-/// How a Jacobian is computed.
+/// How a Jacobian is computed. The result is the same, but for rounding, and but for what [`on_grad`](Var::on_grad) changes, which only reverse
+/// mode passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
     /// In the mode that needs fewer passes: one for each element of the inputs, or one for each element of the result.
@@ -69,6 +70,13 @@ where
 
 /// The value of a function and its [`jacobian`].
 ///
+/// ```
+/// use autograd::{functional::value_and_jacobian, tensor};
+/// let (y, [dx]) = value_and_jacobian(|[x]| x.square(), [&tensor![1.0, 3.0]])?;
+/// assert_eq!((y, dx), (tensor![1.0, 9.0], tensor![[2.0, 0.0], [0.0, 6.0]]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`jacobian`].
 #[track_caller]
@@ -81,6 +89,13 @@ where
 
 /// The value of a function and its [`jacobian`], in the given mode.
 ///
+/// ```
+/// use autograd::{functional::{Mode, value_and_jacobian_by}, tensor};
+/// let (y, [dx]) = value_and_jacobian_by(Mode::Forward, |[x]| x.square(), [&tensor![1.0, 3.0]])?;
+/// assert_eq!((y, dx), (tensor![1.0, 9.0], tensor![[2.0, 0.0], [0.0, 6.0]]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`jacobian`].
 #[track_caller]
@@ -90,7 +105,7 @@ where
 {
     let at = Location::caller();
     let g = Graph::new();
-    let leaves = x.map(|x| g.variable(x));
+    let leaves = leaves(&g, x, at);
     let y = f(leaves);
     let value = y.value()?;
     let jacobian = blocks(&g, &[y], &leaves, mode).map_err(|error| error.in_op("jacobian", || x.map(|x| *x.shape()).to_vec()).at(at))?;
@@ -177,7 +192,8 @@ fn by_rows<T: Real>(g: &Graph<T>, roots: &[Var<'_, T>], leaves: &[Var<'_, T>], b
 
 /// The diagonals ∂yᵢ/∂xᵢ of the Jacobians of a pointwise function, each of the shape of the result, in one pass for each input.
 ///
-/// That the function is pointwise is the caller's claim; one more pass, with random signs, makes sure that it is true.
+/// That the function is pointwise is the caller's claim; one more pass, with weights no two of which are alike, makes sure of it but for a
+/// coincidence.
 ///
 /// ```
 /// use autograd::{functional::jacobian_diagonal, tensor};
@@ -200,6 +216,13 @@ where
 
 /// The value of a function and its [`jacobian_diagonal`].
 ///
+/// ```
+/// use autograd::{functional::value_and_jacobian_diagonal, tensor};
+/// let (y, [d]) = value_and_jacobian_diagonal(|[x]| x.powi(3), [&tensor![1.0, 2.0]])?;
+/// assert_eq!((y, d), (tensor![1.0, 8.0], tensor![3.0, 12.0]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`jacobian_diagonal`].
 #[track_caller]
@@ -210,7 +233,7 @@ where
     let at = Location::caller();
     let blamed = |error: Error| error.in_op("jacobian_diagonal", || x.map(|x| *x.shape()).to_vec()).at(at);
     let g = Graph::new();
-    let leaves = x.map(|x| g.variable(x));
+    let leaves = leaves(&g, x, at);
     let y = f(leaves);
     let value = y.value()?;
     let shape = *value.shape();
@@ -221,32 +244,40 @@ where
     let diagonals = try_map(leaves, |leaf| {
         let mut tape = g.tape.borrow_mut();
         tape.push(&path, &[(leaf.id(), Tensor::filled(T::ONE, shape)?)])?;
-        tape.tangent(y.id()).cloned().map_or_else(|| Tensor::filled(T::ZERO, shape), Ok)
+        match tape.tangent(y.id()) {
+            Some(tangent) => Ok(tangent.clone()),
+            None => tape.no_tangent(y.id(), &[leaf.id()]),
+        }
     });
     let diagonals = diagonals.map_err(blamed)?;
     g.tape.borrow_mut().tangents = None;
-    // Of a diagonal J, Jᵀ·s is the diagonal times s, whatever the signs s are; anything off the diagonal shows, with a probability near 1.
-    let signs: Tensor<T> = Tensor::of(shape, (0..shape.len()).map(sign).collect::<Vec<T>>());
-    let pulled = each(&y.backward_with(&signs)?, leaves)?;
+    // Of a diagonal J, Jᵀ·w is the diagonal times w, whatever the weights are; anything off the diagonal brings another weight in.
+    let weights: Tensor<T> = Tensor::of(shape, (0..shape.len()).map(weight).collect::<Vec<T>>());
+    let pulled = each(&y.backward_with(&weights)?, leaves, at)?;
     for (input, (diagonal, pulled)) in diagonals.iter().zip(&pulled).enumerate() {
         let scale = diagonal.as_slice().iter().filter(|d| d.is_finite()).fold(0.0f64, |m, d| m.max(d.to_f64().abs()));
         let wrong = (0..shape.len()).find(|&i| {
-            let (d, p) = (diagonal.as_slice()[i].to_f64(), pulled.as_slice()[i].to_f64());
-            (p - d * sign::<T>(i).to_f64()).abs() > 1e3 * T::EPSILON.to_f64() * scale
+            let (expected, found) = (diagonal.as_slice()[i].to_f64() * weight::<T>(i).to_f64(), pulled.as_slice()[i].to_f64());
+            let is_same = expected == found || expected.is_nan() && found.is_nan();
+            // Written so that NaN on one side alone is wrong.
+            let is_close = (expected - found).abs() <= 1e3 * T::EPSILON.to_f64() * scale;
+            !is_same && !is_close
         });
         if let Some(element) = wrong {
-            let expected = diagonal.as_slice()[element].to_f64() * sign::<T>(element).to_f64();
+            let expected = diagonal.as_slice()[element].to_f64() * weight::<T>(element).to_f64();
             return Err(blamed(ErrorKind::NotDiagonal { input, element, expected, found: pulled.as_slice()[element].to_f64() }.into()));
         }
     }
     Ok((value, diagonals))
 }
 
-/// A sign that looks random, and is the same on every run.
-fn sign<T: Real>(i: usize) -> T {
+/// A number between ½ and 1½, or between −1½ and −½, that looks random and is the same on every run.
+fn weight<T: Real>(i: usize) -> T {
     // The finaliser of SplitMix64 (Steele et al. 2014).
     let mut z = (i as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    if (z ^ (z >> 31)) & 1 == 0 { T::ONE } else { -T::ONE }
+    z ^= z >> 31;
+    let size = 0.5 + (z >> 11) as f64 / (1u64 << 53) as f64;
+    T::of(if z & 1 == 0 { size } else { -size })
 }
