@@ -62,12 +62,12 @@ fn parameters_without_a_gradient_say_why() {
     assert!(grads.why_none(&cut).unwrap().contains("cut off by detach() at"));
     assert!(grads.why_none(&unbound).unwrap().contains("never bound"));
     let message = grads.why_none(&idle).unwrap();
-    assert!(message.contains("nothing was computed from it (made at") && message.contains("control.rs"), "{message}");
+    assert!(message.contains("does not depend on it (bound at") && message.contains("control.rs"), "{message}");
     // A parameter for which a computed variable stands.
     let doubled = g.bind(&used, &value) * 2.0;
     g.bind_as(&used, doubled).unwrap();
     let message = (doubled.sum()).backward().unwrap().why_none(&used).unwrap();
-    assert!(message.contains("it is an intermediate value (mul_lit at"), "{message}");
+    assert!(message.contains("what stands for it is an intermediate value (mul_lit at"), "{message}");
     drop(g);
     assert!(grads.why_none(&cut).is_some());
 }
@@ -277,11 +277,14 @@ fn what_cannot_be_replayed_says_so_and_changes_nothing() {
     let z = through * 2.0;
     let (two, three) = (tensor![5.0, 6.0], tensor![1.0, 2.0, 3.0]);
     let message = |leaves: &[(V<'_>, &Tensor<f64>)]| g.replay(leaves).unwrap_err().to_string();
-    assert!(message(&[(y, &Tensor::scalar(1.0))]).starts_with("replay(): input 0 is computed (sum at "));
+    assert!(message(&[(y, &Tensor::scalar(1.0))]).starts_with("replay(): leaf 0 is computed (sum at "));
     assert!(message(&[(detached, &Tensor::scalar(1.0))]).contains("was detached at"));
     assert!(message(&[(through, &Tensor::scalar(1.0))]).contains("is the result of the scope at"));
-    assert!(message(&[(x, &three)]).starts_with("replay(): shape [3] does not match [2]"));
-    assert!(message(&[(c, &Tensor::scalar(1.0)), (c, &Tensor::scalar(2.0))]).contains("input 1 is given twice"));
+    let shape = message(&[(x, &three)]);
+    assert!(
+        shape.starts_with("replay(): the new value of leaf 0 (made at ") && shape.contains("has shape [3]; the graph was recorded for [2]")
+    );
+    assert!(message(&[(c, &Tensor::scalar(1.0)), (c, &Tensor::scalar(2.0))]).contains("leaf 1 is given twice"));
     let scoped = message(&[(x, &two)]);
     assert!(scoped.contains("through the scope at") && scoped.contains("checkpoint()"), "{scoped}");
     let other = Graph::new();
@@ -339,20 +342,22 @@ fn the_first_number_that_is_not_finite_is_found_with_its_operands() {
     assert_eq!((found.op, &found.element[..], found.number.is_nan()), ("sqrt", &[1, 1][..], true));
     assert_eq!((found.location.file(), found.location.line()), (file!(), line));
     assert_eq!(found.operands[0].element, Some(-3.0));
-    assert_eq!(found.to_string(), "element [1, 1] of the value is NaN; operand -3");
+    assert!(found.to_string().starts_with("sqrt([2, 2]): element [1, 1] of the value is NaN; operand -3\n  at "), "{found}");
     // The same from the root; values come before gradients.
     assert_eq!(y.sum().find_nonfinite().unwrap().unwrap().op, "sqrt");
     // A broadcast operand is read at its own place.
     let g = Graph::<f64>::new();
     let (x, row) = (g.variable(tensor![[1.0, 4.0], [0.25, -1.0]]).named("x"), g.variable(tensor![2.0, 0.0]).named("row"));
     let _ = x / row;
-    assert_eq!(g.find_nonfinite().unwrap().to_string(), "element [0, 1] of the value is inf; operands x = 4, row = 0");
+    assert!(g.find_nonfinite().unwrap().to_string().contains("element [0, 1] of the value is inf; operands x = 4, row = 0\n"));
     // Operations on whole arrays give ranges.
     let g = Graph::<f64>::new();
     let big = g.variable(tensor![[1e200, 1.0]]).named("big");
     let _ = big.matmul(big.transpose(0, 1));
     let found = g.find_nonfinite().unwrap();
-    assert_eq!(found.to_string(), "element [0, 0] of the value is inf; operands big = [1, 2] from 1 to 1e200, [2, 1] from 1 to 1e200");
+    assert!(
+        found.to_string().contains("element [0, 0] of the value is inf; operands big = [1, 2] from 1 to 1e200, [2, 1] from 1 to 1e200\n")
+    );
     // A leaf that came in so.
     let g = Graph::<f64>::new();
     let _ = g.constant(tensor![0.0, f64::NAN]).named("data") * 2.0;
@@ -378,8 +383,10 @@ fn the_first_gradient_that_is_not_finite_is_found_too() {
     assert_eq!((found.op, &found.element[..], found.number), ("sqrt", &[1][..], f64::INFINITY));
     assert_eq!(found.location.line(), line);
     let Stage::Gradient { input: 0, incoming } = &found.stage else { panic!("{found:?}") };
-    assert_eq!(incoming.element, Some(3.0));
-    assert_eq!(found.to_string(), "element [1] of the gradient that the rule gives input 0 is inf; incoming gradient 3; operand x = 0");
+    assert_eq!(incoming[0].element, Some(3.0));
+    assert!(
+        found.to_string().contains("element [1] of the gradient that the rule gives input 0 is inf; incoming gradient 3; operand x = 0\n")
+    );
     // A sum of gradients that overflows, though no part of it does, nor any value.
     let g = Graph::<f64>::new();
     let x = g.variable(1e-10).named("x");
@@ -387,14 +394,16 @@ fn the_first_gradient_that_is_not_finite_is_found_too() {
     let y = h * 1.5e308 + h * 1.5e308;
     let found = y.find_nonfinite().unwrap().unwrap();
     assert_eq!((found.op, &found.stage), ("sin", &Stage::Sum));
-    assert_eq!(found.to_string(), "the gradient of the result, the sum of what all its uses give, is inf; operand x = 1e-10");
+    assert!(found.to_string().contains("the gradient of the result, the sum of what all its uses give, is inf; operand x = 1e-10\n"));
     // Too large, rather than infinite.
     let g = Graph::<f64>::new();
     let x = g.variable(2.0).named("x");
     let y = (x * 1e5) * 1e5;
-    assert_eq!(g.find(Guard::above(1e6)).unwrap().to_string(), "the value is 2e10, which is larger than 1000000; operand 200000");
-    assert_eq!(y.find(Guard::above(1e12)).unwrap(), None);
-    assert!(y.find(Guard::NAN).unwrap().is_none());
+    assert!(
+        g.find_beyond(Guard::above(1e6)).unwrap().to_string().contains("the value is 2e10, which is larger than 1000000; operand 200000\n")
+    );
+    assert_eq!(y.find_beyond(Guard::above(1e12)).unwrap(), None);
+    assert!(y.find_beyond(Guard::NAN).unwrap().is_none());
     assert!(matches!(g.variable(tensor![1.0, 2.0]).exp().find_nonfinite().unwrap_err().kind(), ErrorKind::NotScalar { .. }));
 }
 

@@ -291,7 +291,7 @@ fn wrong_rules_are_refused_and_say_what_is_wrong() {
     let y = g.call(few.clone(), &[x, x * 2.0]).sum();
     for error in [y.backward().unwrap_err(), g.grad(y, [x])[0].value().unwrap_err()] {
         assert!(error.to_string().starts_with("few([2], [2]"), "{error}");
-        assert!(error.to_string().contains("gave 1 gradients for 2 inputs; one for each is needed"), "{error}");
+        assert!(error.to_string().contains("gave 1 gradient for 2 inputs; one for each is needed"), "{error}");
     }
     // The wrong number of inputs.
     let error = g.call(Handle::new(Wave { omega: 1.0 }), &[x, x]).value().unwrap_err();

@@ -24,6 +24,7 @@ mod outside;
 mod programs;
 mod reductions;
 mod reference;
+mod regressions;
 mod sabotage;
 mod tape;
 mod textbook;

@@ -28,24 +28,31 @@ fn layer<'g>(x: V<'g>) -> V<'g> {
 
 #[test]
 fn a_scope_takes_the_memory_of_one_step_however_many_there_are() {
-    let run = |steps: usize, scoped: bool| {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Way {
+        Plain,
+        Scopes,
+        Fold,
+    }
+    let run = |steps: usize, way: Way| {
         let x = vector();
-        peak(move || {
+        let bytes = peak(move || {
             let g = Graph::new();
-            let mut h = g.constant(x);
-            for _ in 0..steps {
-                h = if scoped { g.scope(|| layer(h)) } else { layer(h) };
-            }
-            h.value().unwrap();
-        })
+            let x = g.constant(x);
+            let y = match way {
+                Way::Fold => g.fold(x, 0..steps, |h, _| layer(h)),
+                _ => (0..steps).fold(x, |h, _| if way == Way::Scopes { g.scope(|| layer(h)) } else { layer(h) }),
+            };
+            y.value().unwrap();
+        });
+        bytes.div_ceil(VECTOR)
     };
-    // A step has five values; without scopes, each of them stays.
-    assert!(run(20, false) > 100 * VECTOR);
-    let (few, many) = (run(20, true), run(200, true));
-    println!("200 steps: {:.1} vectors without scopes, {:.1} with", run(200, false) as f64 / VECTOR as f64, many as f64 / VECTOR as f64);
-    // With them, those of the step that runs, and the results of the scopes.
-    assert!(few <= (20 + 8) * VECTOR, "{}", few / VECTOR);
-    assert!(many <= (200 + 8) * VECTOR, "{}", many / VECTOR);
+    let [plain, scopes, fold] = [Way::Plain, Way::Scopes, Way::Fold].map(|way| run(200, way));
+    println!("200 steps: {plain} vectors plain, {scopes} in scopes, {fold} in a fold");
+    // A step has five values, each of which stays; of a scope its result stays, and of a fold the last one.
+    assert!(plain > 1000);
+    assert!(scopes <= 200 + 8, "{scopes}");
+    assert!(fold <= 8 && run(20, Way::Fold) == fold, "{fold}");
 }
 
 #[test]
@@ -71,21 +78,22 @@ fn a_checkpoint_keeps_the_ends_of_its_parts() {
 }
 
 #[test]
-fn forward_mode_takes_the_memory_of_one_checkpoint() {
-    let run = |checkpointed: bool| {
+fn forward_mode_takes_the_memory_of_one_step() {
+    type F = for<'g> fn(V<'g>) -> V<'g>;
+    let run = |f: F| {
         let x = vector();
         peak(move || {
-            fn run<'g>(x: V<'g>, checkpointed: bool) -> V<'g> {
-                (0..64).fold(x, |h, _| if checkpointed { x.graph().checkpoint(|| layer(h)) } else { layer(h) })
-            }
-            functional::jvp(|[x]| run(x, checkpointed), [&x], [&x]).unwrap();
+            functional::jvp(|[x]| f(x), [&x], [&x]).unwrap();
         }) / VECTOR
     };
-    let (whole, parts) = (run(false), run(true));
-    println!("forward mode through 64 layers: {whole} vectors, {parts} in checkpoints");
-    // Values and tangents.
+    let whole = run(|x| (0..64).fold(x, |h, _| layer(h)));
+    let parts = run(|x| (0..64).fold(x, |h, _| x.graph().checkpoint(|| layer(h))));
+    let fold = run(|x| x.graph().fold(x, 0..64, |h, _| layer(h)));
+    println!("forward mode through 64 layers: {whole} vectors, {parts} in checkpoints, {fold} in a fold");
+    // Values and tangents: of all operations, of the ends of the parts, of one step.
     assert!(whole >= 640);
     assert!(parts <= 2 * (64 + 5) + 8, "{parts}");
+    assert!(fold <= 2 * 5 + 8, "{fold}");
 }
 
 #[test]

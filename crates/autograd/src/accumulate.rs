@@ -24,6 +24,8 @@ pub(crate) enum Slot<T: Real> {
     Empty,
     /// What leads here has slope 0 by its rule.
     Zero,
+    /// Nothing leads here, but to another output of the same operation.
+    Asked,
     Sum(Tensor<T>),
 }
 
@@ -31,7 +33,7 @@ impl<T: Real> Slot<T> {
     /// Takes in one more contribution, in place where nobody else can see it.
     pub(crate) fn receive(&mut self, mut d: Tensor<T>) {
         match self {
-            Slot::Empty | Slot::Zero => *self = Slot::Sum(d),
+            Slot::Empty | Slot::Zero | Slot::Asked => *self = Slot::Sum(d),
             Slot::Sum(sum) => {
                 if let Some(elements) = sum.unique_mut() {
                     elements.iter_mut().zip(d.as_slice()).for_each(|(sum, d)| *sum += *d);
@@ -50,7 +52,7 @@ impl<T: Real> Slot<T> {
     pub(crate) fn into_gradient(self) -> Option<Tensor<T>> {
         match self {
             Slot::Sum(gradient) => Some(gradient),
-            Slot::Zero | Slot::Empty => None,
+            Slot::Zero | Slot::Empty | Slot::Asked => None,
         }
     }
 
@@ -58,7 +60,7 @@ impl<T: Real> Slot<T> {
     pub(crate) fn whole(self, shape: &Shape) -> Result<Tensor<T>, Error> {
         match self {
             Slot::Sum(gradient) => Ok(gradient),
-            Slot::Zero | Slot::Empty => Tensor::filled(T::ZERO, *shape),
+            Slot::Zero | Slot::Empty | Slot::Asked => Tensor::filled(T::ZERO, *shape),
         }
     }
 }
@@ -235,6 +237,8 @@ pub(crate) struct Variables<'a, 'g, T: Real> {
     pub(crate) op: &'a dyn Erased,
     /// Which numbers may stand in a gradient of which node.
     pub(crate) guard: Option<(Guard, u32)>,
+    /// The incoming gradients.
+    pub(crate) incoming: &'a [Var<'g, T>],
 }
 
 impl<'g, T: Real> Variables<'_, 'g, T> {
@@ -244,11 +248,20 @@ impl<'g, T: Real> Variables<'_, 'g, T> {
 
     /// The same gradient, or the error that it holds a number which it may not.
     fn looked_at(&self, k: usize, d: Var<'g, T>) -> Var<'g, T> {
+        if let Err(error) = d.value()
+            && matches!(error.kind(), ErrorKind::NonFinite(_))
+            && error.op() != Some(self.op.name())
+        {
+            // On a checked graph an operation inside the rule has found it first.
+            let shapes = self.x.iter().filter_map(|x| x.shape().ok()).collect();
+            return d.graph().poison(error.met_by(self.op.name(), shapes, None));
+        }
         let (Some((guard, id)), Ok(value)) = (self.guard, d.value()) else { return d };
         let Some(element) = guard.offence(&value) else { return d };
         let graph = d.graph();
         let found = Offence { input: Some(k), element, number: value.as_slice()[element].to_f64(), shape: *value.shape() };
-        let error = NonFinite::of_gradient(&graph.tape.borrow(), id, guard, found, &Tensor::scalar(T::ONE));
+        let incoming: op::Few<Tensor<T>> = self.incoming.iter().filter_map(|g| g.value().ok()).collect();
+        let error = NonFinite::of_gradient(&graph.tape.borrow(), id, guard, found, &incoming);
         graph.poison(Error::non_finite(error))
     }
 

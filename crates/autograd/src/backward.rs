@@ -11,6 +11,7 @@ use crate::{
     guard::{Guard, NonFinite, Offence},
     op::{Few, Value},
     real::Real,
+    reason::Way,
     tensor::Tensor,
     var::Var,
 };
@@ -19,6 +20,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Gradients<T: Real> {
     graph: Arc<()>,
+    /// How many scopes had ended.
+    epoch: u32,
     /// What they are the gradients of.
     roots: Few<u32>,
     /// By node, ascending.
@@ -70,13 +73,15 @@ impl<T: Real> Gradients<T> {
     /// None, to be filled by [`Var::backward_into`].
     #[must_use]
     pub fn empty(graph: &Graph<T>) -> Self {
-        Gradients { graph: graph.identity.clone(), roots: Few::new(), nodes: Vec::new(), bound: Vec::new() }
+        Gradients { graph: graph.identity.clone(), epoch: graph.epoch.get(), roots: Few::new(), nodes: Vec::new(), bound: Vec::new() }
     }
 
     /// The gradient by a variable, if there is one.
     #[must_use]
     pub fn get(&self, x: Var<'_, T>) -> Option<&Tensor<T>> {
-        let is_known = Arc::ptr_eq(&self.graph, &x.graph().identity) && x.graph().has(x);
+        let graph = x.graph();
+        // Its node is the one that was there then.
+        let is_known = Arc::ptr_eq(&self.graph, &graph.identity) && graph.has(x) && graph.tape.borrow().lost(x.id(), self.epoch).is_none();
         if is_known { self.of_node(x.id()) } else { None }
     }
 
@@ -98,6 +103,8 @@ impl<T: Real> Gradients<T> {
             format!("the variable made at {} belongs to another graph", x.location())
         } else if let Some(error) = x.graph().lost(x) {
             return error;
+        } else if let Some(scope) = self.lost(x.graph()) {
+            format!("the value that these are the gradients of was made in the scope at {scope}, which is over")
         } else {
             x.why_no_gradient(&self.roots)
         };
@@ -135,6 +142,12 @@ impl<T: Real> Gradients<T> {
         Some(&self.bound[place])
     }
 
+    /// The scope in which a root was lost, if one was.
+    fn lost(&self, graph: &Graph<T>) -> Option<&'static Location<'static>> {
+        let tape = graph.tape.borrow();
+        self.roots.iter().find_map(|&root| tape.lost(root, self.epoch))
+    }
+
     /// Whether all that leads from a variable of this graph to the roots is cut off.
     pub(crate) fn is_cut_off(&self, x: Var<'_, T>) -> bool {
         x.graph().tape.borrow().cut_before(&self.roots, x.id()).is_some()
@@ -162,6 +175,7 @@ pub(crate) fn backward<T: Real>(
     into: &mut Gradients<T>,
 ) -> Result<(), Error> {
     into.graph.clone_from(&graph.identity);
+    into.epoch = graph.epoch.get();
     into.nodes.clear();
     into.bound.clear();
     into.roots.clear();
@@ -169,13 +183,34 @@ pub(crate) fn backward<T: Real>(
     if let Some(error) = graph.refusal(&vars, at) {
         return Err(error.in_op("backward", Vec::new).at(at));
     }
-    let mut slots = graph.slots.take();
-    let mut restored = Restored::default();
-    let result = sweep(graph, roots, guard, at, &mut slots, &mut restored, into);
-    slots.clear();
-    graph.slots.set(slots);
-    restored.finish(&mut graph.tape.borrow_mut());
+    let mut sweeping = Sweeping { graph, slots: graph.slots.replace(Vec::new()), restored: Restored::default() };
+    let result = sweep(graph, roots, guard, at, &mut sweeping.slots, &mut sweeping.restored, into);
+    if result.is_err() {
+        sweeping.slots.clear();
+    }
     result
+}
+
+/// What a sweep gives back at its end, also when a rule or a hook panics.
+struct Sweeping<'a, T: Real> {
+    graph: &'a Graph<T>,
+    /// By node; all empty between two sweeps.
+    slots: Vec<Slot<T>>,
+    restored: Restored,
+}
+
+impl<T: Real> Drop for Sweeping<'_, T> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.slots.clear();
+        }
+        let mut slots = Vec::new();
+        std::mem::swap(&mut slots, &mut self.slots);
+        self.graph.slots.set(slots);
+        if let Ok(mut tape) = self.graph.tape.try_borrow_mut() {
+            self.restored.finish(&mut tape);
+        }
+    }
 }
 
 fn sweep<T: Real>(
@@ -190,9 +225,13 @@ fn sweep<T: Real>(
     let mut tape = graph.tape.borrow_mut();
     let guard = guard.or(tape.guard);
     let top = roots.iter().map(|root| root.var.id()).max().unwrap_or_default();
-    slots.resize(top as usize + 1, Slot::Empty);
+    if slots.len() <= top as usize {
+        slots.resize(top as usize + 1, Slot::Empty);
+    }
+    // The lowest node that has a slot: no sweep goes further.
+    let mut lowest = roots.iter().map(|root| root.var.id()).min().unwrap_or_default();
     for &Root { var, cotangent } in roots {
-        let value = tape.node(var.id()).value.tensor()?;
+        let value = tape.node(var.id()).value.tensor().map_err(|e| e.in_op("backward", Vec::new).at(at))?;
         let seed = seed(value, cotangent).map_err(|e| e.in_op("backward", || vec![*value.shape()]).at(at))?;
         into.roots.push(var.id());
         slots[var.id() as usize].receive(seed);
@@ -200,7 +239,9 @@ fn sweep<T: Real>(
     if roots.is_empty() {
         return Err(Error::from(ErrorKind::NoRoots).in_op("backward", Vec::new).at(at));
     }
-    for id in (0..=top).rev() {
+    let mut next = Some(top);
+    while let Some(id) = next.filter(|&id| id >= lowest) {
+        next = id.checked_sub(1);
         let mut slot = std::mem::replace(&mut slots[id as usize], Slot::Empty);
         if matches!(slot, Slot::Empty) || !tape.node(id).needs_gradient {
             continue;
@@ -209,7 +250,9 @@ fn sweep<T: Real>(
             restored.pass(&mut tape, id);
             restored.need(&mut tape, id);
         }
-        if tape.hooks.contains_key(&id) {
+        // What only asks the rule for another output is no gradient of this one.
+        let is_gradient = !matches!(slot, Slot::Asked);
+        if is_gradient && tape.hooks.contains_key(&id) {
             (tape, slot) = hooked(graph, tape, id, slot)?;
         }
         let node = tape.node(id);
@@ -221,15 +264,17 @@ fn sweep<T: Real>(
                 }
                 let primary = &mut slots[(id - k) as usize];
                 if matches!(primary, Slot::Empty) {
-                    *primary = Slot::Zero;
+                    *primary = Slot::Asked;
                 }
+                lowest = lowest.min(id - k);
                 slots[id as usize] = slot;
             }
             Kind::Op(_) => {
-                if node.retained {
+                if node.retained && is_gradient {
                     into.nodes.push((id, slot.clone().whole(node.value.tensor()?.shape())?));
                 }
                 pull_back(&tape, id, slot, slots, guard)?;
+                lowest = tape.inputs(id).iter().fold(lowest, |lowest, &x| lowest.min(x));
             }
             Kind::Variable | Kind::Constant | Kind::Detached | Kind::Scoped => {
                 into.nodes.push((id, slot.whole(node.value.tensor()?.shape())?));
@@ -241,10 +286,13 @@ fn sweep<T: Real>(
         into.bound.push(BoundLeaf { id: id.clone(), node: bound.node, why_none: None });
     }
     into.bound.sort_by_key(|leaf| leaf.id.address());
-    for i in 0..into.bound.len() {
-        let node = into.bound[i].node;
-        if into.of_node(node).is_none() {
-            into.bound[i].why_none = Some(tape.why_no_gradient(&into.roots, node).into());
+    let missing: Few<usize> = (0..into.bound.len()).filter(|&i| into.of_node(into.bound[i].node).is_none()).collect();
+    if !missing.is_empty() {
+        // One pass over the tape for all of them.
+        let ways = tape.ways(&into.roots);
+        for i in missing {
+            let why = tape.why_none(&ways, into.bound[i].node);
+            into.bound[i].why_none = Some(why.into());
         }
     }
     Ok(())
@@ -277,7 +325,7 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
         && let Some(element) = guard.offence(g)
     {
         let found = Offence { input: None, element, number: g.as_slice()[element].to_f64(), shape: *g.shape() };
-        return Err(Error::non_finite(NonFinite::of_gradient(tape, id, guard, found, g)));
+        return Err(Error::non_finite(NonFinite::of_gradient(tape, id, guard, found, std::slice::from_ref(g))));
     }
     let (failed, offence) = if tape.has_multi && op.outputs() > 1 {
         let mut g: Few<Option<Value<T>>> = Few::from_iter([slot.into_gradient().map(Value::Tensor)]);
@@ -293,7 +341,7 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
             let g: Few<Option<&Value<T>>> = g.iter().map(Option::as_ref).collect();
             let mut sink = Tensors::new(tape, inputs, slots, guard.or_else(|| nan_guard(op.is_foreign(), &x, &y, &g)));
             T::typed(op).vjp(&x, &y, &g, &mut sink);
-            (sink.failed, sink.offence.map(|found| (found, None)))
+            (sink.failed, sink.offence.map(|found| (found, tensors_of(&g))))
         }
     } else if let Slot::Sum(g) = slot {
         let g = Value::Tensor(g);
@@ -301,8 +349,7 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
         let guard = guard.or_else(|| nan_guard(tape.has_foreign && op.is_foreign(), &x, &y, &g));
         let mut sink = Tensors::new(tape, inputs, slots, guard);
         T::typed(op).vjp(&x, &y, &g, &mut sink);
-        let incoming = g[0].and_then(|g| g.tensor().ok().cloned());
-        (sink.failed, sink.offence.map(|found| (found, incoming)))
+        (sink.failed, sink.offence.map(|found| (found, tensors_of(&g))))
     } else {
         (None, None)
     };
@@ -310,7 +357,6 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
         return Err(blame(error, tape, id));
     }
     if let Some((found, incoming)) = offence {
-        let incoming = incoming.unwrap_or_else(|| Tensor::scalar(T::ONE));
         return Err(Error::non_finite(NonFinite::of_gradient(tape, id, guard.unwrap_or(Guard::NAN), found, &incoming)));
     }
     for &x in inputs {
@@ -320,6 +366,10 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
         }
     }
     Ok(())
+}
+
+fn tensors_of<T: Real>(values: &[Option<&Value<T>>]) -> Few<Tensor<T>> {
+    values.iter().flatten().filter_map(|value| value.tensor().ok().cloned()).collect()
 }
 
 /// The rule of an operation from outside must not make NaN of what has none.
@@ -365,7 +415,7 @@ pub(crate) fn grad<'g, T: Real>(
     let path = Path::between(graph, &[root], wrt);
     let mut slots: Vec<Pending<'g, T>> = Vec::new();
     slots.resize_with(path.nodes.len(), Pending::default);
-    let mut found: Vec<Option<Var<'g, T>>> = vec![None; wrt.len()];
+    let mut found: Vec<Option<Var<'g, T>>> = vec![None; path.nodes.len()];
     if let Some(place) = path.place(root.id()) {
         slots[place] = Pending::start(first);
     }
@@ -374,14 +424,19 @@ pub(crate) fn grad<'g, T: Real>(
         let node = Var::new(graph, id);
         // Nodes of a gradient belong to the line of the operation they differentiate.
         graph.on_behalf_of(node.location(), || {
+            {
+                let mut tape = graph.tape.borrow_mut();
+                if !tape.segments.is_empty() {
+                    restored.pass(&mut tape, id);
+                    restored.need(&mut tape, id);
+                }
+            }
             let mut whole = slots[place].finish(node);
             if let Some(g) = &mut whole {
                 let hooks = graph.tape.borrow().hooks.get(&id).cloned();
                 *g = hooks.into_iter().flatten().fold(*g, |g, hook| hook.pass_recorded(g));
                 if path.is_wanted[place] {
-                    for (found, _) in found.iter_mut().zip(wrt).filter(|(_, x)| x.id() == id) {
-                        *found = Some(*g);
-                    }
+                    found[place] = Some(*g);
                 }
             }
             let (outputs, handle, foreign) = {
@@ -399,17 +454,11 @@ pub(crate) fn grad<'g, T: Real>(
             if g.iter().all(Option::is_none) {
                 return;
             }
-            {
-                let mut tape = graph.tape.borrow_mut();
-                if !tape.segments.is_empty() {
-                    restored.pass(&mut tape, id);
-                    restored.need(&mut tape, id);
-                }
-            }
             let inputs: Few<u32> = graph.tape.borrow().inputs(id).into();
             let x: Few<Var<'g, T>> = inputs.iter().map(|&x| Var::new(graph, x)).collect();
             let y: Few<Var<'g, T>> = (id..id + outputs).map(|y| Var::new(graph, y)).collect();
-            let mut sink = Variables { x: &x, slots: &mut slots, path: &path, op: handle.op(), guard: None };
+            let incoming: Few<Var<'g, T>> = g.iter().flatten().copied().collect();
+            let mut sink = Variables { x: &x, slots: &mut slots, path: &path, op: handle.op(), guard: None, incoming: &incoming };
             if let Some(bad) = g.iter().flatten().find(|g| g.shape().is_err()) {
                 // No rule sees an error: it is the gradient of everything further back.
                 return sink.spoil(*bad);
@@ -424,7 +473,9 @@ pub(crate) fn grad<'g, T: Real>(
     }
     restored.finish(&mut graph.tape.borrow_mut());
 
-    wrt.iter().zip(found).map(|(x, found)| found.unwrap_or_else(|| zero_gradient(root, *x, name, at))).collect()
+    let of = |x: &Var<'g, T>| path.place(x.id()).and_then(|place| found[place]);
+    let cuts = if wrt.iter().all(|x| of(x).is_some()) { Vec::new() } else { graph.tape.borrow().ways(&[root.id()]) };
+    wrt.iter().map(|x| of(x).unwrap_or_else(|| zero_gradient(root, *x, &cuts, name, at))).collect()
 }
 
 /// The nodes that lie between some roots and some wanted variables: the only ones that count, however long the tape is.
@@ -486,12 +537,15 @@ impl Path {
 }
 
 /// The gradient by a variable that the root does not depend on, or why there cannot be one: what was cut off is not taken for 0.
-fn zero_gradient<'g, T: Real>(root: Var<'g, T>, x: Var<'g, T>, name: &'static str, at: &'static Location<'static>) -> Var<'g, T> {
+fn zero_gradient<'g, T: Real>(
+    root: Var<'g, T>,
+    x: Var<'g, T>,
+    ways: &[Way],
+    name: &'static str,
+    at: &'static Location<'static>,
+) -> Var<'g, T> {
     let graph = x.graph();
-    let is_lost = {
-        let tape = graph.tape.borrow();
-        !tape.node(x.id()).needs_gradient || tape.cut_before(&[root.id()], x.id()).is_some()
-    };
+    let is_lost = !graph.tape.borrow().node(x.id()).needs_gradient || matches!(ways.get(x.id() as usize), Some(Way::Cut(..)));
     let zeros = x.shape().and_then(|shape| {
         if is_lost { Err(ErrorKind::NoGradient { why: x.why_no_gradient(&[root.id()]) }.into()) } else { Tensor::filled(T::ZERO, shape) }
     });

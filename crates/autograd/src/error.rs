@@ -3,7 +3,7 @@
 use std::{fmt, panic::Location, sync::Arc};
 
 use crate::{
-    guard::NonFinite,
+    guard::{Found, NonFinite},
     shape::{MAX_RANK, Shape},
 };
 
@@ -372,7 +372,7 @@ pub enum ErrorKind {
         asked: &'static str,
     },
     /// A number that should not be there: NaN, infinite, or too large.
-    #[error("{0}")]
+    #[error("{}", Found(.0))]
     NonFinite(Box<NonFinite>),
     /// A variable was used after the scope that made it.
     #[error("this variable was made in the scope at {scope}, which is over; return it from the scope to use it afterwards")]
@@ -421,7 +421,8 @@ pub enum ErrorKind {
 }
 
 /// What can be done about a root that is no scalar.
-pub(crate) const SCALAR_HINT: &str = "sum() it, times a cotangent if not all elements count alike; for all derivatives of all elements there is functional::jacobian";
+pub(crate) const SCALAR_HINT: &str =
+    "sum() it, times a cotangent if not all elements count alike; for all derivatives of all elements there is functional::jacobian";
 
 fn broadcast_message(left: &Shape, right: &Shape) -> String {
     let rank = left.rank().max(right.rank());

@@ -10,6 +10,7 @@ use crate::{
     backward::{self, Path},
     error::{Error, ErrorKind},
     graph::{Graph, Kind, Tape, index, segment::Restored},
+    guard::{Guard, position},
     op::{Erased, Few, Handle, Linearity, Value},
     real::Real,
     tensor::Tensor,
@@ -80,7 +81,21 @@ pub(crate) fn jvp<'g, T: Real>(root: Var<'g, T>, wrt: &[Var<'g, T>], dx: &[Var<'
     }
     restored.finish(&mut graph.tape.borrow_mut());
     let found = path.place(root.id()).and_then(|place| tangents[place]);
-    found.unwrap_or_else(|| zeros(root, at))
+    found.unwrap_or_else(|| {
+        // It does not move; unless it would, if it had not been cut off.
+        let is_moving = |dx: &Var<'g, T>| dx.value().is_ok_and(|dx| dx.as_slice().iter().any(|d| *d != T::ZERO));
+        let moving: Few<u32> = wrt.iter().zip(dx).filter(|(_, dx)| is_moving(dx)).map(|(x, _)| x.id()).collect();
+        let still = graph.tape.borrow().no_tangent(root.id(), &moving);
+        match still {
+            Ok(zeros) => graph.leaf(zeros, false, at),
+            Err(error) => refused(error),
+        }
+    })
+}
+
+/// The error of a tangent that has not the shape of its output.
+fn fits<T: Real>(output: usize, dy: &Tensor<T>, y: &Tensor<T>) -> Result<(), Error> {
+    if dy.is_shaped_like(y) { Ok(()) } else { Err(ErrorKind::TangentShape { output, expected: *y.shape(), found: *dy.shape() }.into()) }
 }
 
 fn zeros<'g, T: Real>(like: Var<'g, T>, at: &'static Location<'static>) -> Var<'g, T> {
@@ -103,7 +118,15 @@ fn through_op<'g, T: Real>(
     let (operands, results, moved): (Few<_>, Few<_>, Few<_>) =
         (x.iter().collect(), y.iter().collect(), dx.iter().map(Option::as_ref).collect());
     if let Some(dy) = T::typed(handle.op()).jvp_recorded(&operands, &results, &moved) {
-        return dy;
+        let shapes = || x.iter().filter_map(|x| x.shape().ok()).collect::<Vec<_>>();
+        let checked = |(k, dy): (usize, Var<'g, T>)| match (dy.value(), y[k].value()) {
+            (Ok(tangent), Ok(value)) => match fits(k, &tangent, &value) {
+                Ok(()) => dy,
+                Err(error) => graph.poison(error.met_by(handle.name(), shapes(), Some(at))),
+            },
+            _ => dy,
+        };
+        return dy.into_iter().enumerate().map(checked).collect();
     }
     match handle.op().linearity() {
         Linearity::Linear => {
@@ -148,7 +171,7 @@ fn transposed<'g, T: Real>(
     let path = Path::of(x.iter().zip(dx).filter(|(_, dx)| dx.is_some()).map(|(x, _)| x.id()).collect());
     let mut slots: Vec<Pending<'g, T>> = Vec::new();
     slots.resize_with(path.len(), Pending::default);
-    let mut sink = Variables { x, slots: &mut slots, path: &path, op, guard: None };
+    let mut sink = Variables { x, slots: &mut slots, path: &path, op, guard: None, incoming: &u };
     let g: Few<_> = u.iter().map(Some).collect();
     T::typed(op).vjp_recorded(&x.iter().collect::<Few<_>>(), &y.iter().collect::<Few<_>>(), &g, &mut sink);
     let parts = path.ascending().filter_map(|(place, id)| {
@@ -176,7 +199,22 @@ pub(crate) fn pushed<T: Real>(
         let shapes = || x.iter().filter_map(|x| x.tensor().ok().map(|x| *x.shape())).collect();
         error.met_by(op.name(), shapes(), Some(at))
     };
-    let all = |values: Few<Value<T>>| values.into_iter().map(|dy| dy.into_result().map(Some).map_err(blamed)).collect();
+    let checked = |(k, dy): (usize, Value<T>)| {
+        let (dy, value) = (dy.into_result()?, y[k].tensor()?);
+        fits(k, &dy, value)?;
+        if op.is_foreign()
+            && let Some(element) = Guard::NAN.offence(&dy)
+        {
+            let given = x.iter().chain(y).filter_map(|v| v.tensor().ok()).chain(dx.iter().copied().flatten());
+            if given.into_iter().all(|t| Guard::NAN.offence(t).is_none()) {
+                let place = position(dy.shape(), element);
+                let why = format!("the forward rule gave output {k} a tangent that is NaN at {place:?}, although nothing it was given is");
+                return Err(ErrorKind::Refused { why }.into());
+            }
+        }
+        Ok(Some(dy))
+    };
+    let all = |values: Few<Value<T>>| values.into_iter().enumerate().map(|dy| checked(dy).map_err(blamed)).collect();
     let values: Few<Option<Value<T>>> = dx.iter().map(|dx| dx.map(|dx| Value::Tensor(dx.clone()))).collect();
     let moved: Few<Option<&Value<T>>> = values.iter().map(Option::as_ref).collect();
     if let Some(dy) = T::typed(op).jvp(x, y, &moved) {
@@ -291,7 +329,8 @@ impl<T: Real> Graph<T> {
 }
 
 impl<T: Real> Var<'_, T> {
-    /// The derivative along the direction in which the [dual](Graph::dual) leaves of its graph move; `None` where it does not depend on any.
+    /// The derivative along the direction in which the [dual](Graph::dual) leaves of its graph move; `None` where it does not depend on any,
+    /// or only on what was detached.
     ///
     /// # Errors
     /// The first thing that went wrong on the way to the value.

@@ -107,12 +107,20 @@ where
     let (g, at) = (Graph::new(), Location::caller());
     let leaves = leaves(&g, x, at);
     let y = f(leaves);
-    Ok((y.value()?, each(&y.backward()?, leaves, at)?))
+    Ok((evaluated(&g, y, at)?, each(&y.backward()?, leaves, at)?))
 }
 
 /// Leaves to differentiate by, made where the function was called.
 fn leaves<'g, T: Real, const N: usize>(g: &'g Graph<T>, x: [&Tensor<T>; N], at: &'static Location<'static>) -> [Var<'g, T>; N] {
     x.map(|x| g.leaf(x.clone(), true, at))
+}
+
+/// The value of a result, which must be of the graph of the call.
+fn evaluated<T: Real>(g: &Graph<T>, y: Var<'_, T>, at: &'static Location<'static>) -> Result<Tensor<T>, Error> {
+    match g.refusal(&[y], at) {
+        Some(error) => Err(error.at(at)),
+        None => y.value(),
+    }
 }
 
 /// The gradients by some leaves; 0 where the root does not depend on one, an error where that is because it was cut off.
@@ -184,10 +192,10 @@ pub fn vjp<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N]) -> Result<(Tens
 where
     F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
 {
-    let graph = Graph::new();
-    let leaves = leaves(&graph, x, Location::caller());
+    let (graph, at) = (Graph::new(), Location::caller());
+    let leaves = leaves(&graph, x, at);
     let y = f(leaves);
-    let (value, root, leaves) = (y.value()?, y.id(), leaves.map(Var::id));
+    let (value, root, leaves) = (evaluated(&graph, y, at)?, y.id(), leaves.map(Var::id));
     Ok((value, Pullback { graph, root, leaves }))
 }
 
@@ -289,10 +297,10 @@ pub fn linearize<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N]) -> Result
 where
     F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
 {
-    let graph = Graph::new();
-    let leaves = leaves(&graph, x, Location::caller());
+    let (graph, at) = (Graph::new(), Location::caller());
+    let leaves = leaves(&graph, x, at);
     let y = f(leaves);
-    let (value, root, path) = (y.value()?, y.id(), Path::between(&graph, &[y], &leaves));
+    let (value, root, path) = (evaluated(&graph, y, at)?, y.id(), Path::between(&graph, &[y], &leaves));
     let leaves = leaves.map(Var::id);
     Ok((value, Pushforward { graph, root, leaves, path }))
 }
@@ -319,7 +327,7 @@ where
     let (g, at) = (Graph::new(), Location::caller());
     let leaves = duals(&g, x, dx, "jvp", at)?;
     let y = f(leaves);
-    let value = y.value()?;
+    let value = evaluated(&g, y, at)?;
     let tangent = tangent_of(y, &leaves, &dx).map_err(|error| error.in_op("jvp", Vec::new).at(at))?;
     Ok((value, tangent))
 }
@@ -344,11 +352,9 @@ fn duals<'g, T: Real, const N: usize>(
 
 /// The tangent of a variable; zeros if it does not move, unless that is because it was cut off from a leaf that does.
 fn tangent_of<T: Real>(y: Var<'_, T>, leaves: &[Var<'_, T>], dx: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
-    match y.tangent()? {
-        Some(tangent) => Ok(tangent),
-        None => {
-            let moving: Vec<u32> = leaves.iter().zip(dx).filter(|(_, dx)| moves(dx)).map(|(leaf, _)| leaf.id()).collect();
-            y.graph().tape.borrow().no_tangent(y.id(), &moving)
-        }
+    if let Some(tangent) = y.tangent()? {
+        return Ok(tangent);
     }
+    let moving: Vec<u32> = leaves.iter().zip(dx).filter(|(_, dx)| moves(dx)).map(|(leaf, _)| leaf.id()).collect();
+    y.graph().tape.borrow().no_tangent(y.id(), &moving)
 }

@@ -27,6 +27,7 @@ use crate::{
     backward::{Gradients, Root},
     elementary::Side,
     error::{Error, ErrorKind},
+    guard::NonFinite,
     op::{self, Few, Handle, MultiOp, Op, Value, Variadic},
     real::Real,
     tensor::Tensor,
@@ -327,6 +328,14 @@ impl<T: Real> Graph<T> {
 
     pub(crate) fn leaf(&self, value: Tensor<T>, needs_gradient: bool, at: &'static Location<'static>) -> Var<'_, T> {
         let kind = if needs_gradient { Kind::Variable } else { Kind::Constant };
+        let guard = self.tape.borrow().guard;
+        if let Some(guard) = guard
+            && let Some(element) = guard.offence(&value)
+        {
+            let op = (if needs_gradient { "variable" } else { "constant" }, false);
+            let found = NonFinite::of_value(&self.tape.borrow(), element, guard, op, &[], &value, at);
+            return self.poison(Error::non_finite(found));
+        }
         Var::new(self, self.push(kind, &[], Value::Tensor(value), needs_gradient, at))
     }
 

@@ -61,9 +61,11 @@ pub enum Stage {
     Gradient {
         /// Which input, from 0.
         input: usize,
-        /// The incoming gradient.
-        incoming: Operand,
+        /// The incoming gradients: one, or for an operation with several outputs one for each that has one.
+        incoming: Vec<Operand>,
     },
+    /// In the tangent of a result of the operation, in forward mode.
+    Tangent,
     /// In the gradient of the result of the operation: each part is right, and their sum is too large.
     Sum,
 }
@@ -148,16 +150,23 @@ impl NonFinite {
         }
     }
 
+    /// Element `element` of the tangent of the value of an operation.
+    pub(crate) fn of_tangent<T: Real>(tape: &Tape<T>, id: u32, element: usize, guard: Guard, tangent: &Tensor<T>) -> NonFinite {
+        let (primary, _) = tape.primary(id);
+        let (op, location) = (tape.described(primary), tape.node(id).at);
+        NonFinite { stage: Stage::Tangent, ..NonFinite::of_value(tape, element, guard, op, tape.inputs(primary), tangent, location) }
+    }
+
     /// Element `element` of the gradient `d` of input `k` of a node, whose incoming gradient was `g`; or of `g` itself.
-    pub(crate) fn of_gradient<T: Real>(tape: &Tape<T>, id: u32, guard: Guard, found: Offence, g: &Tensor<T>) -> NonFinite {
+    pub(crate) fn of_gradient<T: Real>(tape: &Tape<T>, id: u32, guard: Guard, found: Offence, g: &[Tensor<T>]) -> NonFinite {
         let Offence { input, element, number, shape } = found;
         let (primary, _) = tape.primary(id);
         let (op, is_pointwise) = tape.described(primary);
         let place = position(&shape, element);
         // The element of an operand that was stretched belongs to many of the result.
-        let at = (is_pointwise && shape == *g.shape()).then_some(&place[..]);
+        let at = (is_pointwise && g.iter().all(|g| shape == *g.shape())).then_some(&place[..]);
         let stage = match input {
-            Some(input) => Stage::Gradient { input, incoming: Operand::new(g, None, at) },
+            Some(input) => Stage::Gradient { input, incoming: g.iter().map(|g| Operand::new(g, None, at)).collect() },
             None => Stage::Sum,
         };
         let operands = tape.operands(tape.inputs(primary), at);
@@ -218,7 +227,25 @@ impl fmt::Display for Operand {
     }
 }
 
+/// The message of the error, with the operation and its line.
 impl fmt::Display for NonFinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shapes: Vec<_> = self.operands.iter().map(|operand| operand.shape.to_string()).collect();
+        write!(f, "{}({}): {}\n  at {}", self.op, shapes.join(", "), Found(self), self.location)
+    }
+}
+
+/// What was found, without the operation and its line.
+pub(crate) struct Found<'a>(pub(crate) &'a NonFinite);
+
+impl std::ops::Deref for Found<'_> {
+    type Target = NonFinite;
+    fn deref(&self) -> &NonFinite {
+        self.0
+    }
+}
+
+impl fmt::Display for Found<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.shape.rank() > 0 {
             write!(f, "element {:?} of ", self.element)?;
@@ -226,13 +253,15 @@ impl fmt::Display for NonFinite {
         match &self.stage {
             Stage::Value => write!(f, "the value is {}", number(self.number))?,
             Stage::Gradient { input, .. } => write!(f, "the gradient that the rule gives input {input} is {}", number(self.number))?,
+            Stage::Tangent => write!(f, "the tangent is {}", number(self.number))?,
             Stage::Sum => write!(f, "the gradient of the result, the sum of what all its uses give, is {}", number(self.number))?,
         }
         if self.number.is_finite() {
             write!(f, ", which is larger than {}", number(self.limit))?;
         }
         if let Stage::Gradient { incoming, .. } = &self.stage {
-            write!(f, "; incoming gradient {incoming}")?;
+            let incoming: Vec<_> = incoming.iter().map(ToString::to_string).collect();
+            write!(f, "; incoming gradient {}", incoming.join(", "))?;
         }
         if !self.operands.is_empty() {
             let operands: Vec<_> = self.operands.iter().map(ToString::to_string).collect();
@@ -244,7 +273,7 @@ impl fmt::Display for NonFinite {
 
 impl<T: Real> Graph<T> {
     /// A graph on which an operation whose value is NaN or infinite is an error, at once and by name; so is a rule that gives such a
-    /// gradient. It is for debugging: every value is looked at, and a mask of −∞ is an error too.
+    /// gradient, and a leaf or a tangent. It is for debugging: every value is looked at, and a mask of −∞ is an error too.
     ///
     /// ```
     /// use autograd::{Graph, tensor};
@@ -254,6 +283,7 @@ impl<T: Real> Graph<T> {
     /// let message = loss.backward().unwrap_err().to_string();
     /// assert!(message.starts_with("ln([2]): element [1] of the value is -inf; operand p = 0\n  at "), "{message}");
     /// ```
+    #[doc(alias = "detect_anomaly")]
     #[must_use]
     pub fn checked() -> Self {
         Graph::checked_for(Guard::NON_FINITE)
@@ -276,16 +306,23 @@ impl<T: Real> Graph<T> {
     /// let z = ((x / y) * 2.0).tanh();
     /// let found = g.find_nonfinite().unwrap();
     /// assert_eq!((found.op, found.number, &found.element[..]), ("div", f64::INFINITY, &[0][..]));
-    /// assert_eq!(found.to_string(), "element [0] of the value is inf; operands x = 1, 0");
+    /// assert!(found.to_string().starts_with("div([2], [2]): element [0] of the value is inf; operands x = 1, 0\n  at "));
     /// ```
     #[must_use]
     pub fn find_nonfinite(&self) -> Option<NonFinite> {
-        self.find(Guard::NON_FINITE)
+        self.find_beyond(Guard::NON_FINITE)
     }
 
     /// The first value on the graph that a guard does not let pass.
+    ///
+    /// ```
+    /// use autograd::{Graph, Guard};
+    /// let g = Graph::<f64>::new();
+    /// let _ = g.variable(3.0) * 1e5 * 1e5;
+    /// assert_eq!(g.find_beyond(Guard::above(1e8)).map(|found| found.number), Some(3e10));
+    /// ```
     #[must_use]
-    pub fn find(&self, guard: Guard) -> Option<NonFinite> {
+    pub fn find_beyond(&self, guard: Guard) -> Option<NonFinite> {
         let mut tape = self.tape.borrow_mut();
         let mut restored = Restored::default();
         let found = (0..tape.len()).find_map(|id| {
@@ -314,22 +351,32 @@ impl<T: Real> Var<'_, T> {
     /// let x = g.variable(0.0).named("x");
     /// let y = x.sqrt() * 1.0; // the value is fine, the slope is not
     /// let found = y.find_nonfinite()?.unwrap();
-    /// assert_eq!(found.to_string(), "the gradient that the rule gives input 0 is inf; incoming gradient 1; operand x = 0");
+    /// let message = found.to_string();
+    /// assert!(message.starts_with("sqrt([]): the gradient that the rule gives input 0 is inf; incoming gradient 1; operand x = 0\n  at "));
     /// # Ok::<(), autograd::Error>(())
     /// ```
     #[track_caller]
     pub fn find_nonfinite(self) -> Result<Option<NonFinite>, Error> {
-        self.find(Guard::NON_FINITE)
+        self.find_beyond(Guard::NON_FINITE)
     }
 
     /// As [`Var::find_nonfinite`], for what a guard does not let pass.
     ///
     /// # Errors
     /// What [`backward`](Var::backward) refuses.
+    ///
+    /// ```
+    /// use autograd::{Graph, Guard};
+    /// let g = Graph::<f64>::new();
+    /// let y = (g.variable(1e-5) * 1e4) * 1e4;
+    /// let found = y.find_beyond(Guard::above(1e6))?.map(|found| found.number);
+    /// assert_eq!(found, Some(1e8)); // no value is so large, but a gradient is
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[track_caller]
-    pub fn find(self, guard: Guard) -> Result<Option<NonFinite>, Error> {
+    pub fn find_beyond(self, guard: Guard) -> Result<Option<NonFinite>, Error> {
         let graph = self.graph();
-        if let Some(found) = graph.find(guard) {
+        if let Some(found) = graph.find_beyond(guard) {
             return Ok(Some(found));
         }
         match T::backward(graph, &[self.into()], Some(guard), Location::caller(), &mut Gradients::empty(graph)) {

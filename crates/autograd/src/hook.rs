@@ -4,7 +4,7 @@ use std::{any::Any, fmt, panic::Location, sync::Arc};
 
 use crate::{
     error::{Error, ErrorKind},
-    op::{Erased, Handle, Linearity, Sink, Typed, Value},
+    op::{Erased, Few, Handle, Linearity, Sink, Typed, Value},
     real::Real,
     tensor::Tensor,
     var::Var,
@@ -36,37 +36,29 @@ impl<T: Real> Hook<T> {
         Hook { function: Arc::new(function), at }
     }
 
-    /// What takes the place of a gradient, if anything does.
-    fn replacement(&self, gradient: &Tensor<T>) -> Result<Option<Tensor<T>>, Error> {
-        match (self.function)(gradient) {
+    /// The gradient that goes on from here.
+    pub(crate) fn pass(&self, gradient: Tensor<T>) -> Result<Tensor<T>, Error> {
+        match (self.function)(&gradient) {
             Some(other) if other.shape() != gradient.shape() => {
                 let kind = ErrorKind::Mismatch { expected: *gradient.shape(), found: *other.shape(), except: None };
                 Err(Error::from(kind).in_op("on_grad", || vec![*gradient.shape()]).at(self.at))
             }
-            other => Ok(other),
+            Some(other) => Ok(other),
+            None => Ok(gradient),
         }
     }
 
-    /// The gradient that goes on from here.
-    pub(crate) fn pass(&self, gradient: Tensor<T>) -> Result<Tensor<T>, Error> {
-        Ok(self.replacement(&gradient)?.unwrap_or(gradient))
-    }
-
-    /// The recorded gradient that goes on from here: the same variable, or an operation that has no derivative.
+    /// The recorded gradient that goes on from here: an operation, so that a replay calls the hook again.
     pub(crate) fn pass_recorded<'g>(&self, gradient: Var<'g, T>) -> Var<'g, T> {
-        match gradient.value().and_then(|value| self.replacement(&value)) {
-            Ok(None) => gradient,
-            Ok(Some(_)) => gradient.graph().call(Handle::keep(Replaced(self.clone())), &[gradient]),
-            Err(error) => gradient.graph().poison(error),
-        }
+        gradient.graph().call(Handle::keep(Passed(self.clone())), &[gradient])
     }
 }
 
-/// A gradient that a hook put in the place of another.
+/// What a hook makes of a recorded gradient: the same, whose derivative is that of the identity, or another, which has none.
 #[derive(Debug)]
-struct Replaced<T: Real>(Hook<T>);
+struct Passed<T: Real>(Hook<T>);
 
-impl<T: Real, U: Real> Typed<U> for Replaced<T> {
+impl<T: Real, U: Real> Typed<U> for Passed<T> {
     fn forward(&self, x: &[&Tensor<U>]) -> Result<Tensor<U>, Error> {
         let mut result = Err(ErrorKind::Precision { made_for: T::NAME, asked: U::NAME }.into());
         if let (Some(x), Some(result)) = (
@@ -77,17 +69,33 @@ impl<T: Real, U: Real> Typed<U> for Replaced<T> {
         }
         result
     }
-    fn vjp(&self, _x: &[&Value<U>], _y: &[&Value<U>], _g: &[Option<&Value<U>>], out: &mut dyn Sink<U, Value<U>>) {
-        out.add(0, Value::Error(ErrorKind::HookDerivative { hook: self.0.at }.into()));
-    }
-    fn vjp_recorded<'g>(&self, x: &[&Var<'g, U>], _y: &[&Var<'g, U>], _g: &[Option<&Var<'g, U>>], out: &mut dyn Sink<U, Var<'g, U>>) {
-        if let Some(x) = x.first() {
-            out.add(0, x.graph().poison(ErrorKind::HookDerivative { hook: self.0.at }.into()));
+    fn vjp(&self, x: &[&Value<U>], y: &[&Value<U>], g: &[Option<&Value<U>>], out: &mut dyn Sink<U, Value<U>>) {
+        match (x, y, g) {
+            ([Value::Tensor(x)], [Value::Tensor(y)], [Some(g)]) if x.is_same(y) => out.add(0, (*g).clone()),
+            _ => out.add(0, Value::Error(ErrorKind::HookDerivative { hook: self.0.at }.into())),
         }
+    }
+    fn vjp_recorded<'g>(&self, x: &[&Var<'g, U>], y: &[&Var<'g, U>], g: &[Option<&Var<'g, U>>], out: &mut dyn Sink<U, Var<'g, U>>) {
+        if let ([x], [y], [Some(g)]) = (x, y, g) {
+            let is_same = matches!((x.value(), y.value()), (Ok(x), Ok(y)) if x.is_same(&y));
+            out.add(0, if is_same { **g } else { x.graph().poison(ErrorKind::HookDerivative { hook: self.0.at }.into()) });
+        }
+    }
+    fn jvp(&self, x: &[&Value<U>], y: &[&Value<U>], dx: &[Option<&Value<U>>]) -> Option<Few<Value<U>>> {
+        match (x, y, dx) {
+            ([Value::Tensor(x)], [Value::Tensor(y)], [Some(dx)]) if x.is_same(y) => Some(Few::from_iter([(*dx).clone()])),
+            _ => Some(Few::from_iter([Value::Error(ErrorKind::HookDerivative { hook: self.0.at }.into())])),
+        }
+    }
+    fn jvp_recorded<'g>(&self, x: &[&Var<'g, U>], y: &[&Var<'g, U>], dx: &[Option<&Var<'g, U>>]) -> Option<Few<Var<'g, U>>> {
+        let ([x], [y], [Some(dx)]) = (x, y, dx) else { return None };
+        let is_same = matches!((x.value(), y.value()), (Ok(x), Ok(y)) if x.is_same(&y));
+        let refused = || x.graph().poison(ErrorKind::HookDerivative { hook: self.0.at }.into());
+        Some(Few::from_iter([if is_same { **dx } else { refused() }]))
     }
 }
 
-impl<T: Real> Erased for Replaced<T> {
+impl<T: Real> Erased for Passed<T> {
     fn name(&self) -> &'static str {
         "on_grad"
     }
@@ -100,8 +108,9 @@ impl<T: Real> Var<'_, T> {
     /// Calls `f` with the gradient of this variable whenever one passes, after all that flows together here has been added up and before it
     /// goes further back. What `f` returns takes its place; `None` leaves it as it is. Of several hooks each gets what the one before left.
     ///
-    /// A hook is called once in each [`backward`](Var::backward) and [`Graph::grad`](crate::Graph::grad) that reaches the variable. In a
-    /// gradient that is recorded, one that a hook replaced has no derivative, and says so to whoever asks for it.
+    /// A hook is called once in each [`backward`](Var::backward) and [`Graph::grad`](crate::Graph::grad) that reaches the variable; forward mode,
+    /// which has no way back, does not pass it. In a gradient that is recorded it is an operation: a replay calls it again, and one that it
+    /// replaced has no derivative, and says so to whoever asks for it.
     ///
     /// ```
     /// use autograd::{Graph, tensor};
@@ -120,6 +129,7 @@ impl<T: Real> Var<'_, T> {
     ///
     /// # Errors
     /// A constant never has a gradient: the result is an error that says so. One of another shape is an error of the gradients.
+    #[doc(alias = "register_hook")]
     #[track_caller]
     #[allow(clippy::return_self_not_must_use)] // it is often called for its effect alone
     pub fn on_grad(self, f: impl Fn(&Tensor<T>) -> Option<Tensor<T>> + Send + Sync + 'static) -> Self {

@@ -1,4 +1,4 @@
-//! Reverse-mode automatic differentiation over a dynamic graph of tensor operations.
+//! Automatic differentiation over a dynamic graph of tensor operations: reverse mode, forward mode, and any mix of the two.
 //!
 //! # A tour
 //!
@@ -60,6 +60,19 @@
 //! # Ok::<(), autograd::Error>(())
 //! ```
 //!
+//! **Functions of tensors**: [`functional`] has Jacobians, Hessians, and products with them, in reverse and in forward mode.
+//!
+//! ```
+//! use autograd::{functional, tensor};
+//! let (y, dy) = functional::jvp(|[x]| x.square(), [&tensor![1.0, 2.0]], [&tensor![1.0, 0.0]])?; // one pass
+//! let [product] = functional::hvp(|[x]| x.prod(), [&tensor![2.0, 3.0]], [&tensor![1.0, 10.0]])?;
+//! assert_eq!((y, dy, product), (tensor![1.0, 4.0], tensor![2.0, 0.0], tensor![10.0, 1.0]));
+//! # Ok::<(), autograd::Error>(())
+//! ```
+//!
+//! **Control**: [`Graph::checkpoint`] and [`Graph::scope`] keep less, [`Graph::replay`] runs a graph again, [`Var::on_grad`] looks at gradients and
+//! replaces them, [`Graph::checked`] and [`Var::find_nonfinite`] find the first NaN.
+//!
 //! **Operations of your own** implement the same trait [`op::Op`] as the built-in ones, in about ten lines; the example is there.
 //!
 //! **Trust**: [`check::gradients`] compares autodiff with finite differences and says where they differ.
@@ -86,7 +99,7 @@
 //!
 //! # Features
 //!
-//! `rayon` (on by default) spreads large matrix products over threads.
+//! `rayon` (on by default) spreads large matrix products, and the examples of [`functional::per_example_grad`], over threads.
 
 mod shape;
 mod error;

@@ -6,10 +6,9 @@ use crate::{graph::Graph, real::Real, var::Var};
 
 impl<'g, T: Real> Var<'g, T> {
     /// The same value as a variable of its own, computed from this one: a derivative by it counts only what is made of it.
-    #[track_caller]
-    fn copy_to_differentiate(self) -> Self {
+    fn copy_to_differentiate(self, at: &'static Location<'static>) -> Self {
         let graph = self.graph();
-        let copy = self * 1.0;
+        let copy = graph.on_behalf_of(at, || self * 1.0);
         // By a copy of a constant, too.
         if let Some(node) = graph.tape.borrow_mut().nodes.get_mut(copy.id() as usize) {
             node.needs_gradient = true;
@@ -42,13 +41,13 @@ impl<T: Real> Graph<T> {
     #[track_caller]
     pub fn grad_of<'g, const N: usize>(&'g self, f: impl FnOnce([Var<'g, T>; N]) -> Var<'g, T>, x: [Var<'g, T>; N]) -> [Var<'g, T>; N] {
         let at = Location::caller();
-        let copies = x.map(Var::copy_to_differentiate);
+        let copies = x.map(|x| x.copy_to_differentiate(at));
         let gradients = T::grad(self, f(copies), None, &copies, at);
         std::array::from_fn(|k| gradients[k])
     }
 
     /// The value of a function at some variables of this graph, constants or not, and its derivative as they move along `dx`, recorded.
-    /// Calls may stand in each other, and in [`Graph::grad_of`], which see.
+    /// Calls may stand in each other, and in [`Graph::grad_of`]; see there.
     ///
     /// ```
     /// use autograd::Graph;
@@ -70,7 +69,7 @@ impl<T: Real> Graph<T> {
         dx: [Var<'g, T>; N],
     ) -> (Var<'g, T>, Var<'g, T>) {
         let at = Location::caller();
-        let copies = x.map(Var::copy_to_differentiate);
+        let copies = x.map(|x| x.copy_to_differentiate(at));
         let y = f(copies);
         (y, T::jvp(y, &copies, &dx, at))
     }

@@ -98,7 +98,7 @@ pub trait Op<const N: usize>: Debug + Send + Sync + 'static {
         Linearity::Nonlinear
     }
 
-    /// Σₖ ∂y/∂xₖ·dxₖ, the forward derivative along `dx`, where no entry stands for zeros. Without a rule here, [`Op::linearity`] decides,
+    /// Σₖ ∂y/∂xₖ·dxₖ, the forward derivative along `dx`, an entry `None` stands for zeros. Without a rule here, [`Op::linearity`] decides,
     /// or the reverse rule is transposed.
     fn jvp<T: Real, A: Algebra<T>>(&self, _x: [&A; N], _y: &A, _dx: [Option<&A>; N]) -> Option<A> {
         None

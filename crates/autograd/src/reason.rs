@@ -12,7 +12,7 @@ use crate::{
 
 /// How a root depends on a node.
 #[derive(Clone, Copy, PartialEq)]
-enum Way {
+pub(crate) enum Way {
     None,
     /// Only through a value that was cut off, by `detach` or `scope`, at this line.
     Cut(&'static str, &'static Location<'static>),
@@ -21,8 +21,10 @@ enum Way {
 
 impl<T: Real> Tape<T> {
     /// How some roots depend on each node up to the last of them.
-    fn ways(&self, roots: &[u32]) -> Vec<Way> {
-        let top = roots.iter().max().map_or(0, |&root| root as usize + 1);
+    pub(crate) fn ways(&self, roots: &[u32]) -> Vec<Way> {
+        // A root may have been lost since, with a scope.
+        let roots = roots.iter().filter(|&&root| root < self.len());
+        let top = roots.clone().max().map_or(0, |&root| root as usize + 1);
         let mut ways = vec![Way::None; top];
         for &root in roots {
             ways[root as usize] = Way::Open;
@@ -50,6 +52,22 @@ impl<T: Real> Tape<T> {
         match self.ways(roots).get(id as usize) {
             Some(Way::Cut(what, at)) => Some((what, at)),
             _ => None,
+        }
+    }
+
+    /// Why there is none for the node of a parameter, told from how the roots depend on the nodes.
+    pub(crate) fn why_none(&self, ways: &[Way], id: u32) -> String {
+        let node = self.node(id);
+        let name = || self.described(id).0;
+        match ways.get(id as usize) {
+            _ if !node.needs_gradient => format!("what stands for it ({} at {}) is no variable, and depends on none", name(), node.at),
+            Some(Way::Open) => format!(
+                "what stands for it is an intermediate value ({} at {}), and those are kept only if retain_grad() was called before backward()",
+                name(),
+                node.at
+            ),
+            Some(Way::Cut(what, at)) => format!("all that leads from it (bound at {}) to the root is cut off by {what} at {at}", node.at),
+            Some(Way::None) | None => format!("the value that backward() started from does not depend on it (bound at {})", node.at),
         }
     }
 
@@ -91,9 +109,9 @@ impl<T: Real> Tape<T> {
             Kind::Detached => return format!("it was detached at {}", node.at),
             Kind::Scoped => return format!("it was computed in the scope at {}, through which nothing is differentiated", node.at),
             Kind::Op(_) | Kind::Output(_) if !node.needs_gradient => {
-                let cut = (0..id)
-                    .rev()
-                    .find(|&x| matches!(self.node(x).kind, Kind::Detached | Kind::Scoped) && self.ways(&[id])[x as usize] != Way::None);
+                let ways = self.ways(&[id]);
+                let is_cut = |x: &u32| matches!(self.node(*x).kind, Kind::Detached | Kind::Scoped) && ways[*x as usize] != Way::None;
+                let cut = (0..id).rev().find(is_cut);
                 return match cut.map(|x| self.node(x)) {
                     Some(cut) => {
                         format!("it depends on constants alone, one of which was cut off at {} ({} at {})", cut.at, name(), node.at)

@@ -198,6 +198,14 @@ impl<'g, T: Real> Var<'g, T> {
     }
 
     /// [`detach`](Var::detach) by the name that JAX and TensorFlow give it.
+    ///
+    /// ```
+    /// # use autograd::Graph;
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(3.0);
+    /// assert_eq!((x * x.stop_gradient()).backward()?.wrt(x)?.item()?, 3.0);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn stop_gradient(self) -> Self {
@@ -205,7 +213,15 @@ impl<'g, T: Real> Var<'g, T> {
     }
 
     /// Keeps the gradient of this variable in [`Gradients`] although it is no leaf.
-    #[must_use]
+    ///
+    /// ```
+    /// # use autograd::Graph;
+    /// let g = Graph::<f64>::new();
+    /// let h = g.variable(2.0).square().retain_grad();
+    /// assert_eq!((h * 3.0).backward()?.wrt(h)?.item()?, 3.0);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[allow(clippy::return_self_not_must_use, clippy::must_use_candidate)] // it is often called for its effect alone
     pub fn retain_grad(self) -> Self {
         if self.graph.has(self) {
             self.graph.tape.borrow_mut().nodes[self.id as usize].retained = true;
@@ -218,7 +234,7 @@ impl<'g, T: Real> Var<'g, T> {
     /// One loop over the tape, from here backwards. The graph is not changed: it may be called again, with the same result.
     ///
     /// # Errors
-    /// The first thing that went wrong on the way to this value; [`ErrorKind::NotScalar`].
+    /// The first thing that went wrong on the way to this value; [`ErrorKind::NotScalar`](crate::ErrorKind::NotScalar).
     #[track_caller]
     pub fn backward(self) -> Result<Gradients<T>, Error> {
         let mut gradients = Gradients::empty(self.graph);
@@ -228,8 +244,16 @@ impl<'g, T: Real> Var<'g, T> {
 
     /// The gradients of Σ cotangent·value, for a value of any shape.
     ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![1.0, 2.0]);
+    /// assert_eq!(x.square().backward_with(&tensor![1.0, 10.0])?.wrt(x)?, &tensor![2.0, 40.0]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// As [`Var::backward`]; [`ErrorKind::Mismatch`] when the cotangent has another shape.
+    /// As [`Var::backward`]; [`ErrorKind::Cotangent`](crate::ErrorKind::Cotangent) when the cotangent has another shape.
     #[track_caller]
     pub fn backward_with(self, cotangent: &Tensor<T>) -> Result<Gradients<T>, Error> {
         let mut gradients = Gradients::empty(self.graph);

@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use super::{
-    check_directions, duals, each,
+    check_directions, duals, each, evaluated,
     jacobian::{Mode, blocks, unit},
     leaves, moved, tangent_of, try_map,
 };
@@ -18,12 +18,13 @@ use crate::{
 
 /// The recorded gradients of a scalar, none of which is an error.
 fn recorded_gradients<'g, T: Real, const N: usize>(
+    g: &'g Graph<T>,
     y: Var<'g, T>,
     leaves: [Var<'g, T>; N],
     at: &'static Location<'static>,
 ) -> Result<[Var<'g, T>; N], Error> {
-    y.value()?;
-    let gradients = T::grad(y.graph(), y, None, &leaves, at);
+    evaluated(g, y, at)?;
+    let gradients = T::grad(g, y, None, &leaves, at);
     for gradient in &gradients {
         gradient.value()?;
     }
@@ -99,7 +100,7 @@ where
     let g = Graph::new();
     let leaves = leaves(&g, x, at);
     let y = f(leaves);
-    let gradients = recorded_gradients(y, leaves, at)?;
+    let gradients = recorded_gradients(&g, y, leaves, at)?;
     let blocks =
         blocks(&g, &gradients, &leaves, Mode::Forward).map_err(|error| error.in_op("hessian", || x.map(|x| *x.shape()).to_vec()).at(at))?;
     let mut blocks = blocks.into_iter();
@@ -179,7 +180,7 @@ where
     let graph = Graph::new();
     let leaves = leaves(&graph, x, at);
     let y = f(leaves);
-    let gradients = recorded_gradients(y, leaves, at)?;
+    let gradients = recorded_gradients(&graph, y, leaves, at)?;
     let (value, slopes) = (y.value()?, try_map(gradients, Var::value)?);
     let path = Path::between(&graph, &gradients, &leaves);
     let (gradients, leaves) = (gradients.map(Var::id), leaves.map(Var::id));
@@ -230,8 +231,12 @@ where
     let g = Graph::new();
     let leaves = duals(&g, x, v, "hvp", at)?;
     let y = f(leaves);
-    let gradients = recorded_gradients(y, leaves, at)?;
-    Ok((y.value()?, try_map(gradients, Var::value)?, try_map(gradients, |gradient| tangent_of(gradient, &leaves, &v).map_err(|error| error.in_op("hvp", Vec::new).at(at)))?))
+    let gradients = recorded_gradients(&g, y, leaves, at)?;
+    Ok((
+        y.value()?,
+        try_map(gradients, Var::value)?,
+        try_map(gradients, |gradient| tangent_of(gradient, &leaves, &v).map_err(|error| error.in_op("hvp", Vec::new).at(at)))?,
+    ))
 }
 
 /// The product vᵀ·∇²f of a direction with the Hessian of a scalar function, reverse over reverse. Where second derivatives are continuous
@@ -274,7 +279,7 @@ where
     let g = Graph::new();
     let leaves = leaves(&g, x, at);
     let y = f(leaves);
-    let gradients = recorded_gradients(y, leaves, at)?;
+    let gradients = recorded_gradients(&g, y, leaves, at)?;
     check_directions(x, v, "vhp", at)?;
     let products = g.backward(gradients.iter().zip(v).map(|(gradient, v)| (*gradient, v).into()))?;
     Ok((y.value()?, each(&products, leaves, at)?))
@@ -319,7 +324,7 @@ where
     let g = Graph::new();
     let leaves = leaves(&g, x, at);
     let y = f(leaves);
-    let gradients = recorded_gradients(y, leaves, at)?;
+    let gradients = recorded_gradients(&g, y, leaves, at)?;
     let path = Path::between(&g, &gradients, &leaves);
     let mut k = 0;
     let diagonals = try_map(leaves, |leaf| {
@@ -330,9 +335,11 @@ where
         for (j, entry) in diagonal.iter_mut().enumerate() {
             let mut tape = g.tape.borrow_mut();
             tape.push(&path, &[(leaf.id(), unit(shape, j)?)])?;
-            match tape.tangent(gradient.id()) {
-                Some(tangent) => *entry = tangent.as_slice()[j],
-                None => drop(tape.no_tangent(gradient.id(), &[leaf.id()]).map_err(|error| error.in_op("hessian_diagonal", Vec::new).at(at))?),
+            if let Some(tangent) = tape.tangent(gradient.id()) {
+                *entry = tangent.as_slice()[j];
+            } else {
+                // Zeros, or the reason why there is no derivative.
+                tape.no_tangent(gradient.id(), &[leaf.id()]).map_err(|error| error.in_op("hessian_diagonal", Vec::new).at(at))?;
             }
         }
         Ok(Tensor::of(shape, diagonal))

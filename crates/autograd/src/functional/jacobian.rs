@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use super::{each, leaves, try_map};
+use super::{each, evaluated, leaves, try_map};
 use crate::{
     backward::{Gradients, Path},
     error::{Error, ErrorKind},
@@ -23,9 +23,9 @@ pub enum Mode {
     /// In the mode that needs fewer passes: one for each element of the inputs, or one for each element of the result.
     #[default]
     Cheaper,
-    /// Row by row: one reverse pass for each element of the result.
+    /// Row by row, as `jacrev`: one reverse pass for each element of the result.
     Reverse,
-    /// Column by column: one forward pass for each element of the inputs.
+    /// Column by column, as `jacfwd`: one forward pass for each element of the inputs.
     Forward,
 }
 
@@ -60,6 +60,8 @@ where
 ///
 /// # Errors
 /// As [`jacobian`].
+#[doc(alias = "jacfwd")]
+#[doc(alias = "jacrev")]
 #[track_caller]
 pub fn jacobian_by<T: Real, F, const N: usize>(mode: Mode, f: F, x: [&Tensor<T>; N]) -> Result<[Tensor<T>; N], Error>
 where
@@ -107,7 +109,7 @@ where
     let g = Graph::new();
     let leaves = leaves(&g, x, at);
     let y = f(leaves);
-    let value = y.value()?;
+    let value = evaluated(&g, y, at)?;
     let jacobian = blocks(&g, &[y], &leaves, mode).map_err(|error| error.in_op("jacobian", || x.map(|x| *x.shape()).to_vec()).at(at))?;
     let mut jacobian = jacobian.into_iter();
     let jacobian = try_map(leaves, |_| jacobian.next().ok_or_else(|| ErrorKind::NoInputs.into()))?;
@@ -162,7 +164,14 @@ fn by_columns<T: Real>(g: &Graph<T>, roots: &[Var<'_, T>], leaves: &[Var<'_, T>]
             for (r, root) in roots.iter().enumerate() {
                 if let Some(tangent) = tape.tangent(root.id()) {
                     let (_, block) = &mut blocks[r * leaves.len() + l];
-                    block[j..].iter_mut().step_by(shape.len()).zip(tangent.as_slice()).for_each(|(to, from)| *to = *from);
+                    // There is nothing behind the end of an empty block.
+                    block
+                        .get_mut(j..)
+                        .unwrap_or_default()
+                        .iter_mut()
+                        .step_by(shape.len())
+                        .zip(tangent.as_slice())
+                        .for_each(|(to, from)| *to = *from);
                 }
             }
         }
@@ -235,7 +244,7 @@ where
     let g = Graph::new();
     let leaves = leaves(&g, x, at);
     let y = f(leaves);
-    let value = y.value()?;
+    let value = evaluated(&g, y, at)?;
     let shape = *value.shape();
     if let Some(other) = x.iter().find(|x| *x.shape() != shape) {
         return Err(blamed(ErrorKind::Mismatch { expected: shape, found: *other.shape(), except: None }.into()));

@@ -1,6 +1,6 @@
 //! Gradients for each example of a batch: recorded once, replayed for each, on all cores.
 
-use std::{ops::Range, panic::Location};
+use std::panic::Location;
 
 use crate::{
     backward::Gradients,
@@ -8,7 +8,10 @@ use crate::{
     graph::Graph,
     real::Real,
     shape::Shape,
-    tensor::{Tensor, kernel::Buffer},
+    tensor::{
+        Tensor,
+        kernel::{Buffer, overwritten},
+    },
     var::Var,
 };
 
@@ -16,7 +19,8 @@ use crate::{
 /// axis in front, which counts the examples. Their mean is the gradient of the mean.
 ///
 /// `f` is given the parameters and one example, a row of each tensor of the batch. It is recorded for the first example and
-/// [replayed](Graph::replay) for all, on all cores: what it decides by looking at values it decides once.
+/// [replayed](Graph::replay) for all, on all cores: what it decides by looking at values it decides once, and operations that draw random
+/// numbers draw the same ones for every example.
 ///
 /// ```
 /// use autograd::{functional::per_example_grad, tensor};
@@ -30,6 +34,7 @@ use crate::{
 ///
 /// # Errors
 /// What went wrong in the function; a batch without an example, or whose tensors have different numbers of them; a result that is no scalar.
+#[doc(alias = "vmap")]
 #[track_caller]
 pub fn per_example_grad<T: Real, F, const N: usize, const M: usize>(
     f: F,
@@ -43,6 +48,14 @@ where
 }
 
 /// The values of a function for each example of a batch, and its [`per_example_grad`].
+///
+/// ```
+/// use autograd::{functional::value_and_per_example_grad, tensor};
+/// let (w, x) = (tensor![1.0, -1.0], tensor![[1.0, 2.0], [3.0, 1.0]]);
+/// let (losses, [dw]) = value_and_per_example_grad(|[w], [x]| x.dot(w).square(), [&w], [&x])?;
+/// assert_eq!((losses, dw), (tensor![1.0, 4.0], tensor![[-2.0, -4.0], [12.0, 4.0]]));
+/// # Ok::<(), autograd::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`per_example_grad`].
@@ -74,53 +87,74 @@ where
     let blamed = |error: Error| error.in_op("per_example_grad", || batch.iter().map(|x| *x.shape()).collect()).at(at);
     let rows = rows(batch).map_err(blamed)?;
     let graph = Graph::new();
-    let leaves: Vec<_> = parameters.iter().map(|parameter| graph.variable(*parameter)).collect();
-    let examples: Vec<_> = batch.iter().map(|x| graph.constant(row(x, 0))).collect();
+    let leaves: Vec<_> = parameters.iter().map(|parameter| graph.leaf((*parameter).clone(), true, at)).collect();
+    let examples: Vec<_> = batch.iter().map(|x| graph.leaf(row(x, 0), false, at)).collect();
     let y = f(&leaves, &examples);
-    if y.value()?.len() != 1 {
+    if super::evaluated(&graph, y, at)?.len() != 1 {
         y.backward()?; // which says what is wrong
     }
     let ids = |vars: &[Var<'_, T>]| vars.iter().map(|v| v.id()).collect::<Vec<_>>();
     let (leaves, examples, root) = (ids(&leaves), ids(&examples), y.id());
 
-    let run = |graph: Graph<T>, part: Range<usize>| -> Result<(Vec<T>, Vec<Vec<T>>), Error> {
-        let mut values = Vec::with_capacity(part.len());
-        let mut gradients: Vec<_> = parameters.iter().map(|p| Vec::with_capacity(p.len() * part.len())).collect();
+    // Each part of the rows writes its own part of the results.
+    let mut values: Buffer<T> = overwritten(rows)?;
+    let mut gradients: Vec<Buffer<T>> = parameters.iter().map(|p| overwritten(p.len() * rows)).collect::<Result<_, Error>>()?;
+    let count = threads().min(rows);
+    let bounds = |part: usize| rows * part / count;
+    let mut tasks: Vec<Task<'_, T>> = Vec::new();
+    let (mut values_left, mut gradients_left): (&mut [T], Vec<&mut [T]>) =
+        (&mut values, gradients.iter_mut().map(|g| &mut g[..]).collect());
+    for part in 0..count {
+        let (first, n) = (bounds(part), bounds(part + 1) - bounds(part));
+        let (values, rest) = values_left.split_at_mut(n);
+        values_left = rest;
+        let mut own = Vec::new();
+        for (left, parameter) in gradients_left.iter_mut().zip(parameters) {
+            let (head, rest) = std::mem::take(left).split_at_mut(n * parameter.len());
+            *left = rest;
+            own.push(head);
+        }
+        tasks.push(Task { graph: graph.fork(), first, values, gradients: own });
+    }
+    let run = |task: Task<'_, T>| -> Result<(), Error> {
+        let Task { graph, first, values, mut gradients } = task;
         let mut found = Gradients::empty(&graph);
-        for i in part {
-            let rows: Vec<_> = batch.iter().map(|x| row(x, i)).collect();
+        for (i, value) in values.iter_mut().enumerate() {
+            let rows: Vec<_> = batch.iter().map(|x| row(x, first + i)).collect();
             let example: Vec<_> = examples.iter().zip(&rows).map(|(id, row)| (Var::new(&graph, *id), row)).collect();
             graph.replay(&example)?;
             let y = Var::new(&graph, root);
-            values.push(y.item()?);
+            *value = y.item()?;
             y.backward_into(&mut found)?;
             for ((to, leaf), parameter) in gradients.iter_mut().zip(&leaves).zip(parameters) {
-                let leaf = Var::new(&graph, *leaf);
+                let (leaf, n) = (Var::new(&graph, *leaf), parameter.len());
+                let to = &mut to[i * n..(i + 1) * n];
                 match found.get(leaf) {
-                    Some(gradient) => to.extend_from_slice(gradient.as_slice()),
-                    None if found.is_cut_off(leaf) => {
-                        found.wrt(leaf)?; // which says where
-                    }
-                    None => to.resize(to.len() + parameter.len(), T::ZERO),
+                    Some(gradient) => to.copy_from_slice(gradient.as_slice()),
+                    None if found.is_cut_off(leaf) => return Err(found.why_not(leaf)),
+                    None => to.fill(T::ZERO),
                 }
             }
         }
-        Ok((values, gradients))
+        Ok(())
     };
-    let parts = shared(&graph, rows, run)?;
-
-    let mut values = Vec::with_capacity(rows);
-    let mut gradients: Vec<_> = parameters.iter().map(|p| Vec::with_capacity(p.len() * rows)).collect();
-    for (value, gradient) in parts {
-        values.extend(value);
-        gradients.iter_mut().zip(gradient).for_each(|(all, part)| all.extend(part));
-    }
-    let whole = |(parameter, gradient): (&&Tensor<T>, Vec<T>)| {
-        let shape = Shape::joined(&[&[rows], &parameter.shape()[..]]).map_err(blamed)?;
-        Ok(Tensor::of(shape, gradient))
+    each_of(tasks, run).map_err(blamed)?;
+    let whole = |(parameter, gradient): (&&Tensor<T>, Buffer<T>)| {
+        Ok(Tensor::of(Shape::joined(&[&[rows], &parameter.shape()[..]]).map_err(blamed)?, gradient))
     };
     let gradients = parameters.iter().zip(gradients).map(whole).collect::<Result<_, Error>>()?;
     Ok((Tensor::of(Shape::new(&[rows])?, values), gradients))
+}
+
+/// Some neighbouring rows: a graph to replay for them, and where their results go.
+struct Task<'a, T: Real> {
+    graph: Graph<T>,
+    /// The first of the rows.
+    first: usize,
+    /// As many as there are rows.
+    values: &'a mut [T],
+    /// For each parameter, as many gradients.
+    gradients: Vec<&'a mut [T]>,
 }
 
 /// The number of examples of a batch.
@@ -146,20 +180,22 @@ fn row<T: Real>(x: &Tensor<T>, i: usize) -> Tensor<T> {
     Tensor::of(shape, x.as_slice()[i * shape.len()..][..shape.len()].iter().copied().collect::<Buffer<T>>())
 }
 
-/// Runs `f` on parts of the rows, each with a graph of its own, in order.
+/// Runs `f` on all tasks, on all cores; the first error in their order counts.
 #[cfg(feature = "rayon")]
-fn shared<T: Real, R: Send>(
-    graph: &Graph<T>,
-    rows: usize,
-    f: impl Fn(Graph<T>, Range<usize>) -> Result<R, Error> + Sync,
-) -> Result<Vec<R>, Error> {
+fn each_of<T: Real>(tasks: Vec<Task<'_, T>>, f: impl Fn(Task<'_, T>) -> Result<(), Error> + Sync + Send) -> Result<(), Error> {
     use rayon::iter::{IntoParallelIterator, ParallelIterator};
-    let parts = rayon::current_num_threads().min(rows);
-    let tasks: Vec<_> = (0..parts).map(|part| (graph.fork(), rows * part / parts..rows * (part + 1) / parts)).collect();
-    tasks.into_par_iter().map(|(graph, rows)| f(graph, rows)).collect()
+    let results: Vec<Result<(), Error>> = tasks.into_par_iter().map(f).collect();
+    results.into_iter().collect()
 }
 
 #[cfg(not(feature = "rayon"))]
-fn shared<T: Real, R>(graph: &Graph<T>, rows: usize, f: impl Fn(Graph<T>, Range<usize>) -> Result<R, Error>) -> Result<Vec<R>, Error> {
-    Ok(vec![f(graph.fork(), 0..rows)?])
+fn each_of<T: Real>(tasks: Vec<Task<'_, T>>, f: impl Fn(Task<'_, T>) -> Result<(), Error>) -> Result<(), Error> {
+    tasks.into_iter().try_for_each(f)
+}
+
+fn threads() -> usize {
+    #[cfg(feature = "rayon")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "rayon"))]
+    return 1;
 }

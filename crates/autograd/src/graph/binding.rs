@@ -81,7 +81,7 @@ impl<T: Real> Graph<T> {
             Some((_, bound, false)) => self.poison(Error::from(ErrorKind::Rebound { bound }).in_op("bind", || vec![*value.shape()]).at(at)),
             None => {
                 let leaf = self.leaf(value.clone(), true, at);
-                self.tape.borrow_mut().bound.insert(id.clone(), Bound { node: leaf.id(), chosen: false });
+                self.tape.borrow_mut().bind(id, Bound { node: leaf.id(), chosen: false });
                 leaf
             }
         }
@@ -108,7 +108,7 @@ impl<T: Real> Graph<T> {
         if let Some(error) = self.refusal(&[var], at) {
             return Err(error.in_op("bind_as", Vec::new).at(at));
         }
-        self.tape.borrow_mut().bound.insert(id.clone(), Bound { node: var.id(), chosen: true });
+        self.tape.borrow_mut().bind(id, Bound { node: var.id(), chosen: true });
         Ok(())
     }
 

@@ -65,9 +65,10 @@ impl<T: Real> Tape<T> {
 
     /// Runs the plan. A value that nobody else holds gives its memory to the one that takes its place.
     fn run(&mut self) {
-        let run = std::mem::take(&mut self.plan.run);
+        // Gone for now, so that after a panic in an operation the next replay makes a new one.
+        let plan = std::mem::take(&mut self.plan);
         let (mut ended, mut restored) = (0, Restored::default());
-        for &id in &run {
+        for &id in &plan.run {
             // Segments that end before this node are done with.
             ended = self.drop_ended(ended, id);
             if !self.segments.is_empty() {
@@ -91,20 +92,20 @@ impl<T: Real> Tape<T> {
         }
         restored.finish(self);
         self.drop_ended(ended, u32::MAX);
-        self.plan.run = run;
+        self.plan = plan;
     }
 }
 
 impl<T: Real> Graph<T> {
-    /// Runs the recorded operations again on other values of some leaves, without recording anything: the fast way to run a small model many
-    /// times.
+    /// Runs the recorded operations again on other values of some leaves, without recording anything: for small models that are run many
+    /// times, above all together with recorded gradients.
     ///
     /// Afterwards every variable has the value that it would have if the formulas were written down anew, to the last bit, and
     /// [`backward`](Var::backward) gives the gradients there. Recorded gradients are recorded operations like others, and are replayed too.
     /// Tensors and gradients that were taken from the graph before stay what they are.
     ///
-    /// From the third time on, pointwise operations, sums and small matrix products allocate nothing, whatever they are made into: values take
-    /// the memory of those that they replace. Exceptions are matrix products of more than 512 multiplications, for which the library behind
+    /// From the third time on, pointwise operations, sums and small matrix products allocate nothing: values take the memory of those that they
+    /// replace. Exceptions are matrix products of more than 512 multiplications, for which the library behind
     /// them may take a workspace, and operations that keep lists of positions or factors, such as indexing and decompositions.
     /// [`backward`](Var::backward) makes some operations with parameters on its way; where that counts, record the gradients with
     /// [`Graph::grad`], and replay those.
@@ -154,27 +155,30 @@ impl<T: Real> Graph<T> {
             let node = tape.node(x.id());
             match &node.kind {
                 Kind::Variable | Kind::Constant => {}
-                Kind::Scoped => return no(format!("input {i} is the result of the scope at {}; only leaves take new values", node.at)),
-                Kind::Detached => return no(format!("input {i} was detached at {}; only leaves take new values", node.at)),
+                Kind::Scoped => return no(format!("leaf {i} is the result of the scope at {}; only leaves take new values", node.at)),
+                Kind::Detached => return no(format!("leaf {i} was detached at {}; only leaves take new values", node.at)),
                 Kind::Op(_) | Kind::Output(_) => {
                     let (primary, _) = tape.primary(x.id());
                     let op = match &tape.node(primary).kind {
                         Kind::Op(op) => op.name(),
                         _ => "operation",
                     };
-                    return no(format!("input {i} is computed ({op} at {}); only leaves take new values", node.at));
+                    return no(format!("leaf {i} is computed ({op} at {}); only leaves take new values", node.at));
                 }
             }
             match &node.value {
                 Value::Tensor(old) if old.shape() == value.shape() => {}
                 Value::Tensor(old) => {
-                    let kind = ErrorKind::Mismatch { expected: *old.shape(), found: *value.shape(), except: None };
-                    return refused(kind.into());
+                    let (expected, found) = (old.shape(), value.shape());
+                    return no(format!(
+                        "the new value of leaf {i} (made at {}) has shape {found}; the graph was recorded for {expected}",
+                        node.at
+                    ));
                 }
-                _ => return no(format!("input {i} is an error, made at {}", node.at)),
+                _ => return no(format!("leaf {i} is an error, made at {}", node.at)),
             }
             if leaves[..i].iter().any(|(other, _)| other.id() == x.id()) {
-                return no(format!("input {i} is given twice"));
+                return no(format!("leaf {i} is given twice"));
             }
         }
         let mut tape = self.tape.borrow_mut();

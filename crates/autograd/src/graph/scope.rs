@@ -4,10 +4,10 @@ use std::panic::Location;
 
 use smallvec::SmallVec;
 
-use super::{Graph, Kind, Tape};
+use super::{Graph, Kind, Tape, tape::Moving};
 use crate::{
     error::{Error, ErrorKind},
-    op::Value,
+    op::{Few, Value},
     real::Real,
     var::Var,
 };
@@ -95,9 +95,6 @@ impl<T: Real> Tape<T> {
         if let Some(tangents) = &mut self.tangents {
             tangents.truncate(len as usize);
         }
-        if self.bound.values().any(|bound| bound.node >= len) {
-            self.bound.retain(|_, bound| bound.node < len);
-        }
     }
 }
 
@@ -118,53 +115,103 @@ impl<T: Real> Graph<T> {
     }
 
     /// Runs a computation and forgets it: of all nodes that it made, only the variables that it returns are left, as constants. It is for
-    /// inference, and for loops whose derivative nobody needs: memory is that of one scope, however many follow each other.
+    /// inference, and for computations that nobody will differentiate backwards.
     ///
-    /// Nothing is differentiated through a scope, and whoever asks is told so. (For long computations that are to be differentiated, see
-    /// [`Graph::checkpoint`].) A variable made inside that leaves the scope by another way than by being returned is an error where it is
-    /// used. Parameters may be bound and gradients taken inside.
+    /// No gradient leads through a scope, and whoever asks for one is told so; for long computations that are to be differentiated see
+    /// [`Graph::checkpoint`]. [Tangents](Var::tangent) of forward mode go through, since they need no way back. A variable made inside that leaves
+    /// the scope by another way than by being returned is an error where it is used. Parameters may be bound, and gradients taken, inside.
     ///
     /// ```
     /// use autograd::{Graph, tensor};
     /// let g = Graph::<f64>::new();
-    /// let mut x = g.constant(tensor![1.0, 2.0]);
-    /// for _ in 0..1000 {
-    ///     x = g.scope(|| (x * 2.0).sin() + 1.0);
-    /// }
-    /// assert_eq!(g.len(), 1001);
+    /// let x = g.constant(tensor![1.0, 2.0]);
+    /// let y = g.scope(|| (x * 2.0).sin() + 1.0);
+    /// assert_eq!(g.len(), 2); // x and y
     /// # Ok::<(), autograd::Error>(())
     /// ```
+    #[doc(alias = "no_grad")]
     #[track_caller]
     pub fn scope<'g, R: Vars<'g, T>>(&'g self, computation: impl FnOnce() -> R) -> R {
         let at = self.line(Location::caller());
         let start = self.tape.borrow().len();
-        let mut result = computation();
+        self.scoped(start, &mut SmallVec::new(), at, computation)
+    }
 
-        // The values, and what they were computed from, which only explanations read.
-        let (mut values, mut unchanged) = (Vec::new(), Vec::new());
+    /// A long loop in the memory of one step: `f` of the state so far and the next item gives the next state, and nothing else of the step is
+    /// left. As in a [scope](Graph::scope), no gradient leads through it, and forward mode does.
+    ///
+    /// ```
+    /// use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.dual(tensor![1.0, 2.0], tensor![1.0, 1.0]);
+    /// let y = g.fold(x, 0..1000, |y, _| (y * 0.5).sin() + 1.0);
+    /// assert_eq!(g.len(), 2); // x and y
+    /// assert!(y.tangent()?.is_some());
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[doc(alias = "scan")]
+    #[track_caller]
+    pub fn fold<'g, R: Vars<'g, T>, I>(&'g self, init: R, items: impl IntoIterator<Item = I>, mut f: impl FnMut(R, I) -> R) -> R {
+        let at = self.line(Location::caller());
+        let start = self.tape.borrow().len();
+        let mut sources = SmallVec::new();
+        items.into_iter().fold(init, |state, item| self.scoped(start, &mut sources, at, || f(state, item)))
+    }
+
+    /// Runs a computation and leaves its results alone from `start` on. `sources` are what earlier steps have read, and this one.
+    fn scoped<'g, R: Vars<'g, T>>(
+        &'g self,
+        start: u32,
+        sources: &mut SmallVec<[u32; 4]>,
+        at: &'static Location<'static>,
+        computation: impl FnOnce() -> R,
+    ) -> R {
+        /// Ends the scope, also when the computation panics; then its nodes stay.
+        struct Open<'a, T: Real>(&'a Graph<T>);
+        impl<T: Real> Drop for Open<'_, T> {
+            fn drop(&mut self) {
+                self.0.tape.borrow_mut().open_scopes -= 1;
+            }
+        }
+        self.tape.borrow_mut().open_scopes += 1;
+        let (open, replaced) = (Open(self), self.tape.borrow().rebound.len());
+        let mut result = computation();
+        drop(open);
+
+        // The values and tangents, and what they were computed from, which explanations and replays read.
+        let mut kept: Few<Moving<Value<T>, T>> = Few::new();
         result.each(&mut |var| {
-            unchanged.extend((std::ptr::eq(var.graph(), self) && var.id() < start && self.has(*var)).then_some(var.id()));
-            let value = match var.value() {
-                Ok(value) => Value::Tensor(value),
-                Err(error) => Value::Error(error),
-            };
-            values.push(value);
+            let is_own = std::ptr::eq(var.graph(), self) && self.has(*var);
+            sources.extend((is_own && var.id() < start).then_some(var.id()));
+            kept.push(match var.value() {
+                Ok(value) => (Value::Tensor(value), var.tangent().ok().flatten()),
+                Err(error) => (Value::Error(error), None),
+            });
         });
-        let sources = self.tape.borrow().read_before(start, &unchanged);
-        self.tape.borrow_mut().truncate(start);
         let epoch = self.epoch.get().saturating_add(1);
-        self.epoch.set(epoch);
         {
             let mut tape = self.tape.borrow_mut();
+            tape.add_sources(start, sources);
+            tape.truncate(start);
+            while tape.rebound.len() > replaced
+                && let Some((id, before)) = tape.rebound.pop()
+            {
+                match before {
+                    Some(before) => tape.bound.insert(id, before),
+                    None => tape.bound.remove(&id),
+                };
+            }
             while tape.cuts.last().is_some_and(|cut| cut.len >= start) {
                 tape.cuts.pop();
             }
             tape.cuts.push(Cut { epoch, len: start, at });
         }
-        let mut values = values.into_iter();
+        self.epoch.set(epoch);
+        let mut kept = kept.into_iter();
         result.each(&mut |var| {
-            if let Some(value) = values.next() {
-                *var = Var::new(self, self.push(Kind::Scoped, &sources, value, false, at));
+            if let Some((value, tangent)) = kept.next() {
+                *var = Var::new(self, self.push(Kind::Scoped, sources, value, false, at));
+                self.tape.borrow_mut().set_tangent(var.id(), tangent);
             }
         });
         result
@@ -172,13 +219,11 @@ impl<T: Real> Graph<T> {
 }
 
 impl<T: Real> Tape<T> {
-    /// The nodes before `start` that those from `start` on were computed from, ascending, if a gradient could be wanted.
-    fn read_before(&self, start: u32, also: &[u32]) -> SmallVec<[u32; 4]> {
+    /// Adds the nodes before `start` that those from `start` on were computed from; ascending.
+    fn add_sources(&self, start: u32, sources: &mut SmallVec<[u32; 4]>) {
         let first_edge = self.nodes.get(start as usize).map_or(self.edges.len(), |node| node.first_edge as usize);
-        let mut read: SmallVec<[u32; 4]> =
-            self.edges[first_edge..].iter().chain(also).copied().filter(|&id| id < start && self.node(id).needs_gradient).collect();
-        read.sort_unstable();
-        read.dedup();
-        read
+        sources.extend(self.edges[first_edge..].iter().copied().filter(|&id| id < start));
+        sources.sort_unstable();
+        sources.dedup();
     }
 }

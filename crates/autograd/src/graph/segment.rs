@@ -70,11 +70,15 @@ pub(crate) struct Restored {
     segments: Vec<usize>,
     /// The node that is being run, in a replay: segments that end after it are not over.
     pub(crate) running: u32,
+    /// The segment that is being computed, if these are restored for its sake.
+    base: Option<usize>,
+    /// Those that the present node reads, which therefore stay.
+    pinned: SmallVec<[usize; 4]>,
 }
 
 impl Default for Restored {
     fn default() -> Self {
-        Restored { segments: Vec::new(), running: u32::MAX }
+        Restored { segments: Vec::new(), running: u32::MAX, base: None, pinned: SmallVec::new() }
     }
 }
 
@@ -97,20 +101,32 @@ impl Restored {
         }
     }
 
-    /// Makes sure that the values of a node and of its inputs are there. Of segments that are not in one another, one has values at a time.
+    /// Makes sure that the values of a node, with all outputs of its operation, and of its inputs are there. Segments that it does not read
+    /// lose theirs, unless they lie around one that it does.
     pub(crate) fn need<T: Real>(&mut self, tape: &mut Tape<T>, id: u32) {
-        self.need_value(tape, id);
-        self.need_inputs(tape, id);
+        self.pinned.clear();
+        for output in id..id + tape.outputs_of(id) {
+            self.need_value(tape, output);
+        }
+        self.inputs(tape, id);
     }
 
     /// As `need`, for the inputs alone.
     pub(crate) fn need_inputs<T: Real>(&mut self, tape: &mut Tape<T>, id: u32) {
+        self.pinned.clear();
+        self.inputs(tape, id);
+    }
+
+    fn inputs<T: Real>(&mut self, tape: &mut Tape<T>, id: u32) {
         for k in 0..tape.inputs(id).len() {
             self.need_value(tape, tape.inputs(id)[k]);
         }
     }
 
     fn need_value<T: Real>(&mut self, tape: &mut Tape<T>, id: u32) {
+        if let Some(segment) = tape.segments.around(id) {
+            self.pinned.push(segment);
+        }
         // As many times as segments lie in each other: the outer one gives back what the inner one returned.
         while matches!(tape.node(id).value, Value::Dropped(_)) {
             let Some(mut segment) = tape.segments.around(id) else { return };
@@ -118,6 +134,7 @@ impl Restored {
             while let Some(outer) = tape.segments.0[segment].outer
                 && !self.segments.contains(&outer)
                 && tape.segments.0[outer].end <= self.running
+                && !self.base.is_some_and(|base| tape.segments.is_inside(base, outer))
             {
                 segment = outer;
             }
@@ -126,7 +143,9 @@ impl Restored {
             }
             let mut i = 0;
             while i < self.segments.len() {
-                if tape.segments.is_inside(segment, self.segments[i]) {
+                let kept = self.segments[i];
+                let is_read = self.pinned.iter().any(|&pinned| tape.segments.is_inside(pinned, kept));
+                if is_read || self.base == Some(kept) || tape.segments.is_inside(segment, kept) {
                     i += 1;
                 } else {
                     let done = self.segments.remove(i);
@@ -164,7 +183,7 @@ impl<T: Real> Tape<T> {
     fn restore(&mut self, segment: usize) {
         let Segment { start, end, first_inside, .. } = self.segments.0[segment];
         let mut inside = first_inside;
-        let mut opened = Restored { segments: vec![segment], ..Restored::default() };
+        let mut opened = Restored { segments: vec![segment], base: Some(segment), ..Restored::default() };
         for id in start..end {
             if matches!(self.node(id).value, Value::Dropped(_)) {
                 // A gradient recorded in here reads values of segments inside that have been passed.

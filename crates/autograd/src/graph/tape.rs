@@ -28,6 +28,9 @@ pub(crate) struct Tape<T: Real> {
     pub(super) edges: Vec<u32>,
     pub(super) names: BTreeMap<u32, Arc<str>>,
     pub(crate) bound: HashMap<LeafId, Bound>,
+    /// While a scope runs, what its bindings have replaced.
+    pub(super) rebound: Vec<(LeafId, Option<Bound>)>,
+    pub(super) open_scopes: u32,
     pub(crate) hooks: BTreeMap<u32, Vec<Hook<T>>>,
     /// Nodes whose positions of extremes, or the like, were read: what comes of those is no function to differentiate.
     pub(crate) readings: BTreeMap<u32, (&'static str, &'static Location<'static>)>,
@@ -71,7 +74,7 @@ pub(crate) enum Kind {
 }
 
 /// A value, and its tangent if it moves.
-type Moving<V, T> = (V, Option<Tensor<T>>);
+pub(super) type Moving<V, T> = (V, Option<Tensor<T>>);
 
 impl<T: Real> Tape<T> {
     pub(super) fn new() -> Self {
@@ -80,6 +83,8 @@ impl<T: Real> Tape<T> {
             edges: Vec::new(),
             names: BTreeMap::new(),
             bound: HashMap::new(),
+            rebound: Vec::new(),
+            open_scopes: 0,
             hooks: BTreeMap::new(),
             readings: BTreeMap::new(),
             segments: Segments::default(),
@@ -98,6 +103,8 @@ impl<T: Real> Tape<T> {
         self.edges.clear();
         self.names.clear();
         self.bound.clear();
+        self.rebound.clear();
+        self.open_scopes = 0;
         self.hooks.clear();
         self.readings.clear();
         self.segments = Segments::default();
@@ -124,6 +131,14 @@ impl<T: Real> Tape<T> {
         &self.edges[first..end]
     }
 
+    /// Lets a node stand for a parameter, and remembers what did before, as long as a scope runs.
+    pub(super) fn bind(&mut self, id: &LeafId, bound: Bound) {
+        let before = self.bound.insert(id.clone(), bound);
+        if self.open_scopes > 0 {
+            self.rebound.push((id.clone(), before));
+        }
+    }
+
     /// A copy; values are shared until one of the two is replayed.
     pub(super) fn fork(&self) -> Tape<T> {
         Tape {
@@ -131,6 +146,8 @@ impl<T: Real> Tape<T> {
             edges: self.edges.clone(),
             names: self.names.clone(),
             bound: self.bound.clone(),
+            rebound: Vec::new(),
+            open_scopes: 0,
             hooks: self.hooks.clone(),
             readings: self.readings.clone(),
             segments: self.segments.clone(),
@@ -177,6 +194,14 @@ impl<T: Real> Tape<T> {
         }
     }
 
+    /// The number of nodes of an operation, from its first output on.
+    pub(crate) fn outputs_of(&self, id: u32) -> u32 {
+        match &self.node(id).kind {
+            Kind::Op(handle) if self.has_multi => index(handle.outputs()),
+            _ => 1,
+        }
+    }
+
     /// The value of an operation. Recording it and computing it again are this function.
     #[inline]
     pub(super) fn output(&self, handle: &Handle, inputs: &[u32], at: &'static Location<'static>) -> Value<T> {
@@ -213,8 +238,8 @@ impl<T: Real> Tape<T> {
                 for (id, (value, tangent)) in (primary..).zip(all) {
                     if matches!(self.node(id).value, Value::Dropped(_)) {
                         self.nodes[id as usize].value = value;
-                        self.set_tangent(id, tangent);
                     }
+                    self.set_tangent(id, tangent);
                 }
             }
             Kind::Op(handle) => {
@@ -234,10 +259,17 @@ impl<T: Real> Tape<T> {
     /// In forward mode, computes the tangent of a new value; what goes wrong there takes the place of the value.
     #[inline]
     pub(super) fn follow(&mut self, id: u32) {
-        if self.tangents.is_some()
-            && let Err(error) = self.move_node(id)
-        {
-            self.nodes[id as usize].value = Value::Error(error);
+        if self.tangents.is_some() {
+            let moved = self.move_node(id).and_then(|()| match (self.guard, self.tangent(id)) {
+                (Some(guard), Some(tangent)) => match guard.offence(tangent) {
+                    Some(element) => Err(Error::non_finite(NonFinite::of_tangent(self, id, element, guard, tangent))),
+                    None => Ok(()),
+                },
+                _ => Ok(()),
+            });
+            if let Err(error) = moved {
+                self.nodes[id as usize].value = Value::Error(error);
+            }
         }
     }
 

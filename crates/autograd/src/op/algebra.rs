@@ -68,6 +68,9 @@ pub trait Algebra<T: Real>:
     #[track_caller]
     fn refused(&self, why: impl Into<Error>) -> Self;
 
+    /// Why there is no value, if there is none.
+    fn failure(&self) -> Option<Error>;
+
     /// Whether both have the same shape.
     fn is_shaped_like(&self, other: &Self) -> bool {
         Algebra::shape(self) == other.shape()
@@ -187,6 +190,10 @@ impl<T: Real> Apply<T> for Value<T> {
 }
 
 impl<T: Real> Algebra<T> for Value<T> {
+    fn failure(&self) -> Option<Error> {
+        self.tensor().err()
+    }
+
     fn shape(&self) -> Shape {
         self.tensor().map_or(Shape::SCALAR, |t| *t.shape())
     }
@@ -279,6 +286,10 @@ impl<T: Real> Apply<T> for Var<'_, T> {
 }
 
 impl<T: Real> Algebra<T> for Var<'_, T> {
+    fn failure(&self) -> Option<Error> {
+        Var::shape(*self).err()
+    }
+
     fn shape(&self) -> Shape {
         Var::shape(*self).unwrap_or(Shape::SCALAR)
     }

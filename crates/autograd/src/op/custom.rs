@@ -192,6 +192,58 @@ impl<T: Real, R: Rule> Typed<T> for Opaque<R> {
         }
         Some(Few::from_iter([self.0.tangent(&x, y.first()?.tensor().ok()?, &moved)?.into()]))
     }
+    fn jvp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &[&Var<'g, T>], dx: &[Option<&Var<'g, T>>]) -> Option<Few<Var<'g, T>>> {
+        let tangent = TangentOf { rule: self.0.clone(), moves: dx.iter().map(Option::is_some).collect() };
+        let all: Few<Var<'g, T>> = x.iter().chain(y).chain(dx.iter().flatten()).map(|v| **v).collect();
+        // Whether there is a rule shows when it is asked.
+        let values: Few<Tensor<T>> = all.iter().map(|v| v.value()).collect::<Result<_, Error>>().ok()?;
+        match Typed::<T>::forward(&tangent, &values.iter().collect::<Few<_>>()) {
+            Err(error) if matches!(error.kind(), ErrorKind::FirstOrderOnly { .. }) => None,
+            _ => Some(Few::from_iter([y.first()?.graph().call(Handle::keep(tangent), &all)])),
+        }
+    }
+}
+
+/// The tangent of such an operation: an operation of the inputs, the output and the directions there are.
+#[derive(Debug)]
+struct TangentOf<R> {
+    rule: Arc<R>,
+    /// Which inputs move.
+    moves: Few<bool>,
+}
+
+impl<T: Real, R: Rule> Typed<T> for TangentOf<R> {
+    fn forward(&self, all: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
+        let n = self.moves.len();
+        let mut moved = all.iter().skip(n + 1);
+        let dx: Few<Option<&Tensor<T>>> = self.moves.iter().map(|moves| if *moves { moved.next().copied() } else { None }).collect();
+        match all.get(..n).zip(all.get(n)).and_then(|(x, y)| self.rule.tangent(x, y, &dx)) {
+            Some(tangent) => tangent,
+            None => Err(ErrorKind::FirstOrderOnly { wanted: "forward derivative" }.into()),
+        }
+    }
+    fn vjp(&self, _x: &[&Value<T>], _y: &[&Value<T>], _g: &[Option<&Value<T>>], out: &mut dyn Sink<T, Value<T>>) {
+        out.add(0, Value::Error(ErrorKind::FirstOrderOnly { wanted: "derivative of its tangent" }.into()));
+    }
+    fn vjp_recorded<'g>(&self, x: &[&Var<'g, T>], _y: &[&Var<'g, T>], _g: &[Option<&Var<'g, T>>], out: &mut dyn Sink<T, Var<'g, T>>) {
+        if let Some(first) = x.first() {
+            let error = Error::from(ErrorKind::FirstOrderOnly { wanted: "derivative of its tangent" }).in_op(self.rule.name(), Vec::new);
+            let refused = first.graph().poison(error.at(first.graph().line(Location::caller())));
+            (0..x.len()).for_each(|k| out.add(k, refused));
+        }
+    }
+}
+
+impl<R: Rule> Erased for TangentOf<R> {
+    fn name(&self) -> &'static str {
+        self.rule.name()
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Nonlinear
+    }
+    fn is_first_order(&self) -> bool {
+        true
+    }
 }
 
 impl<R: Rule> Erased for Opaque<R> {
@@ -331,6 +383,7 @@ impl<T: Real> Graph<T> {
     ///
     /// # Errors
     /// What a closure refuses; a gradient that has not the shape of its input, or is NaN although nothing that the rule was given is.
+    #[doc(alias = "custom_vjp")]
     #[track_caller]
     pub fn custom<'g, const N: usize>(
         &'g self,

@@ -68,6 +68,7 @@ pub fn fuse<T: Real, F: Function<N>, const N: usize>(function: F, x: [Var<'_, T>
 macro_rules! function {
     (|$($x:ident),+ $(,)?| $formula:expr) => { $crate::function!(|$($x),+;| $formula) };
     (|$($x:ident),+; $($c:ident),* $(,)?| $formula:expr) => {{
+        const _: () = assert!([$(stringify!($x)),+].len() <= 8, "a fused formula takes at most eight operands");
         #[derive(Debug, Clone, Copy)]
         struct Fused {
             $($c: f64,)*
@@ -91,7 +92,9 @@ macro_rules! function {
 /// A formula in one pass over memory, forward and backward.
 ///
 /// `fused!(|x, a, b; k| formula)` is a closure of as many variables as there are operands, each of a shape that broadcasts with the
-/// others. Numbers captured from outside are listed after a semicolon. The formula may use all functions of the
+/// others. Numbers captured from outside are listed after a semicolon: local variables, not fields; a `const` need not be listed. (A number
+/// that is not listed is the error "can't capture dynamic environment".) In place of `if` stands `select`, as in
+/// `x.gt(0.0).select(x, a * x)`. The formula may use all functions of the
 /// [table](crate::elementary), and literals on either side of an operator. It needs no derivative from its author, has derivatives of
 /// every order, and agrees with the plain formula at the edges of domains, in NaN and ∞ too. (One case is left: where slopes that cancel
 /// meet an infinite one, the fused form adds them before they are multiplied and gives 0, and the plain one NaN.)

@@ -302,7 +302,7 @@ mod tests {
         let g = Graph::new();
         let grads = (model.used.bind(&g) * model.idle.bind(&g).detach()).sum().backward().unwrap();
         let idle = Sgd::new(0.0).step(&mut model, &grads).unwrap();
-        assert!(idle[0].to_string().starts_with("idle: all that leads from it (made at"), "{}", idle[0]);
+        assert!(idle[0].to_string().starts_with("idle: all that leads from it (bound at"), "{}", idle[0]);
         assert!(idle[0].why.contains("cut off by detach() at"), "{}", idle[0]);
         assert_eq!(model.idle.value(), &tensor![5.0]);
         assert_ne!(model.used.value(), &tensor![1.0]);
