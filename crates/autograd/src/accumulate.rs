@@ -71,31 +71,42 @@ pub(crate) struct Tensors<'a, T: Real> {
     pub(crate) inputs: &'a [u32],
     pub(crate) slots: &'a mut [Slot<T>],
     /// The first thing that went wrong.
-    pub(crate) failed: Option<Error>,
+    fault: Option<Fault>,
     /// Which numbers may stand in a gradient.
     guard: Option<Guard>,
-    /// The first that may not.
-    pub(crate) offence: Option<Offence>,
+}
+
+/// What goes wrong in a rule.
+pub(crate) enum Fault {
+    Failed(Error),
+    /// A number that may not be there.
+    Found(Box<Offence>),
 }
 
 impl<'a, T: Real> Tensors<'a, T> {
     pub(crate) fn new(tape: &'a Tape<T>, inputs: &'a [u32], slots: &'a mut [Slot<T>], guard: Option<Guard>) -> Self {
-        Tensors { tape, inputs, slots, failed: None, guard, offence: None }
+        Tensors { tape, inputs, slots, fault: None, guard }
+    }
+
+    /// What went wrong, if anything did.
+    #[inline]
+    pub(crate) fn outcome(self) -> Result<(), Fault> {
+        self.fault.map_or(Ok(()), Err)
     }
 
     /// Looks at a part of the gradient of input `k`.
     fn look_at(&mut self, k: usize, d: &Tensor<T>) {
         if let Some(guard) = self.guard
-            && self.offence.is_none()
             && self.needs(k)
             && let Some(element) = guard.offence(d)
         {
-            self.offence = Some(Offence { input: Some(k), element, number: d.as_slice()[element].to_f64(), shape: *d.shape() });
+            let found = Offence { input: Some(k), element, number: d.as_slice()[element].to_f64(), shape: *d.shape() };
+            self.fault.get_or_insert(Fault::Found(Box::new(found)));
         }
     }
 
     fn fail(&mut self, error: Error) {
-        self.failed.get_or_insert(error);
+        self.fault.get_or_insert(Fault::Failed(error));
     }
 
     /// The gradient so far and the value of input `k`, if it is wanted.

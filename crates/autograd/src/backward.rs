@@ -5,7 +5,7 @@
 use std::{cell::RefMut, collections::BinaryHeap, panic::Location, sync::Arc};
 
 use crate::{
-    accumulate::{Pending, Slot, Tensors, Variables},
+    accumulate::{Fault, Pending, Slot, Tensors, Variables},
     error::{Error, ErrorKind, SCALAR_HINT},
     graph::{Graph, Kind, LeafId, Tape, segment::Restored},
     guard::{Guard, NonFinite, Offence},
@@ -273,8 +273,7 @@ fn sweep<T: Real>(
                 if node.retained && is_gradient {
                     into.nodes.push((id, slot.clone().whole(node.value.tensor()?.shape())?));
                 }
-                pull_back(&tape, id, slot, slots, guard)?;
-                lowest = tape.inputs(id).iter().fold(lowest, |lowest, &x| lowest.min(x));
+                lowest = lowest.min(pull_back(&tape, id, slot, slots, guard)?);
             }
             Kind::Variable | Kind::Constant | Kind::Detached | Kind::Scoped => {
                 into.nodes.push((id, slot.whole(node.value.tensor()?.shape())?));
@@ -314,10 +313,10 @@ fn hooked<'g, T: Real>(
     Ok((graph.tape.borrow_mut(), Slot::Sum(gradient)))
 }
 
-/// Asks the rule of a node to add to the gradients of its inputs.
-fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<T>], guard: Option<Guard>) -> Result<(), Error> {
+/// Asks the rule of a node to add to the gradients of its inputs, and gives the first of those.
+fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<T>], guard: Option<Guard>) -> Result<u32, Error> {
     let node = tape.node(id);
-    let Kind::Op(handle) = &node.kind else { return Ok(()) };
+    let Kind::Op(handle) = &node.kind else { return Ok(id) };
     let op = handle.op();
     let inputs = tape.inputs(id);
     let x: Few<&Value<T>> = inputs.iter().map(|&x| &tape.node(x).value).collect();
@@ -327,49 +326,49 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
         let found = Offence { input: None, element, number: g.as_slice()[element].to_f64(), shape: *g.shape() };
         return Err(Error::non_finite(NonFinite::of_gradient(tape, id, guard, found, std::slice::from_ref(g))));
     }
-    let (failed, offence) = if tape.has_multi && op.outputs() > 1 {
+    if tape.has_multi && op.outputs() > 1 {
         let mut g: Few<Option<Value<T>>> = Few::from_iter([slot.into_gradient().map(Value::Tensor)]);
         let outputs = id + 1..id + crate::graph::index(op.outputs());
         // An output that stands after the last root has no slot, and no gradient.
-        let slots_after =
-            outputs.clone().map(|at| slots.get_mut(at as usize).map_or(Slot::Empty, |slot| std::mem::replace(slot, Slot::Empty)));
-        g.extend(slots_after.map(|slot| slot.into_gradient().map(Value::Tensor)));
-        if g.iter().all(Option::is_none) {
-            (None, None)
-        } else {
+        let others = outputs.clone().map(|at| slots.get_mut(at as usize).map_or(Slot::Empty, |slot| std::mem::replace(slot, Slot::Empty)));
+        g.extend(others.map(|slot| slot.into_gradient().map(Value::Tensor)));
+        if g.iter().any(Option::is_some) {
             let y: Few<&Value<T>> = (id..outputs.end).map(|at| &tape.node(at).value).collect();
             let g: Few<Option<&Value<T>>> = g.iter().map(Option::as_ref).collect();
-            let mut sink = Tensors::new(tape, inputs, slots, guard.or_else(|| nan_guard(op.is_foreign(), &x, &y, &g)));
+            let guard = guard.or_else(|| nan_guard(op.is_foreign(), &x, &y, &g));
+            let mut sink = Tensors::new(tape, inputs, slots, guard);
             T::typed(op).vjp(&x, &y, &g, &mut sink);
-            (sink.failed, sink.offence.map(|found| (found, tensors_of(&g))))
+            sink.outcome().map_err(|fault| fault_of(fault, tape, id, guard, &g))?;
         }
     } else if let Slot::Sum(g) = slot {
         let g = Value::Tensor(g);
         let (y, g) = ([&node.value], [Some(&g)]);
-        let guard = guard.or_else(|| nan_guard(tape.has_foreign && op.is_foreign(), &x, &y, &g));
+        let guard = guard.or_else(|| if tape.has_foreign { nan_guard(op.is_foreign(), &x, &y, &g) } else { None });
         let mut sink = Tensors::new(tape, inputs, slots, guard);
         T::typed(op).vjp(&x, &y, &g, &mut sink);
-        (sink.failed, sink.offence.map(|found| (found, tensors_of(&g))))
-    } else {
-        (None, None)
-    };
-    if let Some(error) = failed {
-        return Err(blame(error, tape, id));
+        sink.outcome().map_err(|fault| fault_of(fault, tape, id, guard, &g))?;
     }
-    if let Some((found, incoming)) = offence {
-        return Err(Error::non_finite(NonFinite::of_gradient(tape, id, guard.unwrap_or(Guard::NAN), found, &incoming)));
-    }
+    let mut lowest = id;
     for &x in inputs {
+        lowest = lowest.min(x);
         let slot = &mut slots[x as usize];
         if matches!(slot, Slot::Empty) {
             *slot = Slot::Zero;
         }
     }
-    Ok(())
+    Ok(lowest)
 }
 
-fn tensors_of<T: Real>(values: &[Option<&Value<T>>]) -> Few<Tensor<T>> {
-    values.iter().flatten().filter_map(|value| value.tensor().ok().cloned()).collect()
+/// The error of a rule that failed, or that gave a number which may not be.
+#[cold]
+fn fault_of<T: Real>(fault: Fault, tape: &Tape<T>, id: u32, guard: Option<Guard>, g: &[Option<&Value<T>>]) -> Error {
+    match fault {
+        Fault::Failed(error) => blame(error, tape, id),
+        Fault::Found(found) => {
+            let incoming: Few<Tensor<T>> = g.iter().flatten().filter_map(|value| value.tensor().ok().cloned()).collect();
+            Error::non_finite(NonFinite::of_gradient(tape, id, guard.unwrap_or(Guard::NAN), *found, &incoming))
+        }
+    }
 }
 
 /// The rule of an operation from outside must not make NaN of what has none.

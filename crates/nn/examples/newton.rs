@@ -8,7 +8,7 @@
 
 use autograd::{
     Error, Indices, Tensor, Var,
-    functional::{hvp, value_and_grad, value_grad_and_hessian},
+    functional::{hessian_product, hvp, value_and_grad, value_grad_and_hessian},
 };
 use nn::{
     Classification,
@@ -50,14 +50,16 @@ impl Problem {
         Ok(product)
     }
 
-    /// The s whose product with the Hessian is `r`, up to this part of |r|, by conjugate gradients; and how many products that took.
+    /// The s whose product with the Hessian at `w` is `r`, up to this part of |r|, by conjugate gradients; and how many products that took.
     fn solve(&self, w: &Tensor<f64>, r: &Tensor<f64>, part: f64) -> Result<(Tensor<f64>, usize), Error> {
+        // The gradient is recorded once, and each product is a forward pass over it.
+        let (_, _, hessian) = hessian_product(|[w]| self.loss(w), [w])?;
         let (mut s, mut r, mut direction) = (Tensor::zeros(r.shape())?, r.clone(), r.clone());
         let mut square = r.dot(&r)?.item()?;
         let goal = square * part * part;
         let mut products = 0;
         while square > goal && products < 10 * r.len() {
-            let curved = self.hessian_times(w, &direction)?;
+            let [curved] = hessian.apply([&direction])?;
             products += 1;
             let length = square / direction.dot(&curved)?.item()?;
             s = s.add(&direction.mul_lit(length)?)?;
