@@ -90,7 +90,7 @@ impl<'g, T: Real> Var<'g, T> {
     /// The value as a number.
     ///
     /// # Errors
-    /// The first thing that went wrong on the way to it; [`ErrorKind::NotScalar`] unless there is exactly one element.
+    /// The first thing that went wrong on the way to it; [`ErrorKind::NotScalar`](crate::ErrorKind::NotScalar) unless there is exactly one element.
     #[track_caller]
     pub fn item(self) -> Result<T, Error> {
         self.value()?.item()

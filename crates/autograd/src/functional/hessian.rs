@@ -45,7 +45,7 @@ fn recorded_gradients<'g, T: Real, const N: usize>(
 /// ```
 ///
 /// # Errors
-/// As [`grad`]; an operation whose gradient cannot be differentiated; a block of more than eight axes.
+/// As [`grad`](super::grad); an operation whose gradient cannot be differentiated; a block of more than eight axes.
 #[track_caller]
 pub fn hessian<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N]) -> Result<[[Tensor<T>; N]; N], Error>
 where
@@ -166,7 +166,7 @@ impl<T: Real, const N: usize> HessianProduct<T, N> {
 /// ```
 ///
 /// # Errors
-/// As [`grad`].
+/// As [`grad`](super::grad).
 #[track_caller]
 #[allow(clippy::type_complexity)]
 pub fn hessian_product<T: Real, F, const N: usize>(
