@@ -3,11 +3,11 @@
 use std::panic::Location;
 
 use crate::{
-    backward::Path,
     error::{Error, ErrorKind},
     graph::{Graph, Node, Tape},
     guard::{Guard, NonFinite, Offence},
     op::{self, Erased, Place, Sink, Value},
+    path::Path,
     real::Real,
     shape::Shape,
     tensor::{

@@ -2,7 +2,7 @@
 //!
 //! It knows no operation by name. Each node's rule is asked once, after all its consumers, and adds to the gradients of its inputs.
 
-use std::{cell::RefMut, collections::BinaryHeap, panic::Location, sync::Arc};
+use std::{cell::RefMut, panic::Location, sync::Arc};
 
 use crate::{
     accumulate::{Fault, Pending, Slot, Tensors, Variables},
@@ -10,6 +10,7 @@ use crate::{
     graph::{Graph, Kind, LeafId, Tape, segment::Restored},
     guard::{Guard, NonFinite, Offence},
     op::{Few, Value},
+    path::Path,
     real::Real,
     reason::Way,
     tensor::Tensor,
@@ -246,10 +247,7 @@ fn sweep<T: Real>(
         if matches!(slot, Slot::Empty) || !tape.node(id).needs_gradient {
             continue;
         }
-        if !tape.segments.is_empty() {
-            restored.pass(&mut tape, id);
-            restored.need(&mut tape, id);
-        }
+        restored.step_back(&mut tape, id);
         // What only asks the rule for another output is no gradient of this one.
         let is_gradient = !matches!(slot, Slot::Asked);
         if is_gradient && tape.hooks.contains_key(&id) {
@@ -413,28 +411,22 @@ pub(crate) fn grad<'g, T: Real>(
 
     let path = Path::between(graph, &[root], wrt);
     let mut slots: Vec<Pending<'g, T>> = Vec::new();
-    slots.resize_with(path.nodes.len(), Pending::default);
-    let mut found: Vec<Option<Var<'g, T>>> = vec![None; path.nodes.len()];
+    slots.resize_with(path.len(), Pending::default);
+    let mut found: Vec<Option<Var<'g, T>>> = vec![None; path.len()];
     if let Some(place) = path.place(root.id()) {
         slots[place] = Pending::start(first);
     }
     let mut restored = Restored::default();
-    for (place, &id) in path.nodes.iter().enumerate() {
+    for (place, id) in path.descending() {
         let node = Var::new(graph, id);
         // Nodes of a gradient belong to the line of the operation they differentiate.
         graph.on_behalf_of(node.location(), || {
-            {
-                let mut tape = graph.tape.borrow_mut();
-                if !tape.segments.is_empty() {
-                    restored.pass(&mut tape, id);
-                    restored.need(&mut tape, id);
-                }
-            }
+            restored.step_back(&mut graph.tape.borrow_mut(), id);
             let mut whole = slots[place].finish(node);
             if let Some(g) = &mut whole {
                 let hooks = graph.tape.borrow().hooks.get(&id).cloned();
                 *g = hooks.into_iter().flatten().fold(*g, |g, hook| hook.pass_recorded(g));
-                if path.is_wanted[place] {
+                if path.is_wanted(place) {
                     found[place] = Some(*g);
                 }
             }
@@ -475,64 +467,6 @@ pub(crate) fn grad<'g, T: Real>(
     let of = |x: &Var<'g, T>| path.place(x.id()).and_then(|place| found[place]);
     let cuts = if wrt.iter().all(|x| of(x).is_some()) { Vec::new() } else { graph.tape.borrow().ways(&[root.id()]) };
     wrt.iter().map(|x| of(x).unwrap_or_else(|| zero_gradient(root, *x, &cuts, name, at))).collect()
-}
-
-/// The nodes that lie between some roots and some wanted variables: the only ones that count, however long the tape is.
-#[derive(Debug)]
-pub(crate) struct Path {
-    /// Descending.
-    nodes: Vec<u32>,
-    is_wanted: Vec<bool>,
-}
-
-impl Path {
-    pub(crate) fn between<T: Real>(graph: &Graph<T>, roots: &[Var<'_, T>], wrt: &[Var<'_, T>]) -> Path {
-        let tape = graph.tape.borrow();
-        let mut wanted: Vec<u32> = wrt.iter().map(|x| x.id()).collect();
-        wanted.sort_unstable();
-        let lowest = wanted.first().copied().unwrap_or(u32::MAX);
-        // A heap gives the ancestors of the roots in descending order, which is the order of the backward sweep.
-        let (mut open, mut ancestors) = (roots.iter().map(|root| root.id()).collect::<BinaryHeap<_>>(), Vec::new());
-        while let Some(id) = open.pop() {
-            if ancestors.last() != Some(&id) && tape.node(id).needs_gradient {
-                ancestors.push(id);
-                open.extend(tape.inputs(id).iter().filter(|&&x| x >= lowest));
-            }
-        }
-        // In ascending order, a node is on the way if it is wanted or one of its inputs is on the way.
-        let mut nodes: Vec<u32> = Vec::new();
-        for &id in ancestors.iter().rev() {
-            let through = tape.inputs(id).iter().any(|x| nodes.binary_search(x).is_ok());
-            if through || wanted.binary_search(&id).is_ok() {
-                nodes.push(id);
-            }
-        }
-        nodes.reverse();
-        let is_wanted = nodes.iter().map(|id| wanted.binary_search(id).is_ok()).collect();
-        Path { nodes, is_wanted }
-    }
-
-    /// Nodes that need not hang together.
-    pub(crate) fn of(mut nodes: Vec<u32>) -> Path {
-        nodes.sort_unstable_by(|a, b| b.cmp(a));
-        nodes.dedup();
-        Path { is_wanted: vec![true; nodes.len()], nodes }
-    }
-
-    /// The number of nodes.
-    pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// Places and nodes in the order in which they were recorded.
-    pub(crate) fn ascending(&self) -> impl Iterator<Item = (usize, u32)> {
-        self.nodes.iter().copied().enumerate().rev()
-    }
-
-    /// Where a node stands on the path.
-    pub(crate) fn place(&self, id: u32) -> Option<usize> {
-        self.nodes.binary_search_by(|node| id.cmp(node)).ok()
-    }
 }
 
 /// The gradient by a variable that the root does not depend on, or why there cannot be one: what was cut off is not taken for 0.

@@ -7,11 +7,12 @@ use std::panic::Location;
 
 use crate::{
     accumulate::{Pending, Variables},
-    backward::{self, Path},
+    backward,
     error::{Error, ErrorKind},
     graph::{Graph, Kind, Tape, index, segment::Restored},
     guard::{Guard, position},
     op::{Erased, Few, Handle, Linearity, Value},
+    path::Path,
     real::Real,
     tensor::Tensor,
     var::Var,

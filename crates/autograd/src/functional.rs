@@ -39,9 +39,10 @@ pub use jacobian::{
 pub use per_example::{per_example_grad, per_example_slices, value_and_per_example_grad};
 
 use crate::{
-    backward::{Gradients, Path},
+    backward::Gradients,
     error::{Error, ErrorKind},
     graph::Graph,
+    path::Path,
     real::Real,
     tensor::Tensor,
     var::Var,

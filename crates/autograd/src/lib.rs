@@ -110,6 +110,7 @@ mod tensor;
 pub mod op;
 mod graph;
 mod var;
+mod path;
 mod accumulate;
 mod backward;
 mod hook;

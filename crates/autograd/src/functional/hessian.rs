@@ -8,9 +8,9 @@ use super::{
     leaves, moved, tangent_of, try_map,
 };
 use crate::{
-    backward::Path,
     error::{Error, ErrorKind},
     graph::Graph,
+    path::Path,
     real::Real,
     tensor::{Tensor, kernel::allocate},
     var::Var,

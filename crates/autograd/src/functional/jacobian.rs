@@ -4,9 +4,10 @@ use std::panic::Location;
 
 use super::{each, evaluated, leaves, try_map};
 use crate::{
-    backward::{Gradients, Path},
+    backward::Gradients,
     error::{Error, ErrorKind},
     graph::Graph,
+    path::Path,
     real::Real,
     shape::Shape,
     tensor::{

@@ -83,9 +83,17 @@ impl Default for Restored {
 }
 
 impl Restored {
-    /// Drops the values of segments that lie behind `id` on the way back: no rule needs them again.
+    /// One step of a way back: makes sure of what the rule of node `id` reads, and drops what lies behind it.
     #[inline]
-    pub(crate) fn pass<T: Real>(&mut self, tape: &mut Tape<T>, id: u32) {
+    pub(crate) fn step_back<T: Real>(&mut self, tape: &mut Tape<T>, id: u32) {
+        if !tape.segments.is_empty() {
+            self.pass(tape, id);
+            self.need(tape, id);
+        }
+    }
+
+    /// Drops the values of segments that lie behind `id` on the way back: no rule needs them again.
+    fn pass<T: Real>(&mut self, tape: &mut Tape<T>, id: u32) {
         while let Some(&top) = self.segments.last()
             && tape.segments.0[top].start > id
         {
