@@ -114,6 +114,12 @@ impl<T: Real, A: Algebra<T>> Sink<T, A> for Bent<'_, T, A> {
             self.out.add(to, d);
         }
     }
+    fn add_stretched(&mut self, k: usize, d: A) {
+        for (to, is_bent) in self.targets(k) {
+            let d = if is_bent { self.bend(&d) } else { d.clone() };
+            self.out.add_stretched(to, d);
+        }
+    }
     fn add_at(&mut self, k: usize, place: &Place, d: A) {
         for (to, is_bent) in self.targets(k) {
             let d = if is_bent { self.bend(&d) } else { d.clone() };

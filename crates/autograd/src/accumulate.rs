@@ -12,7 +12,7 @@ use crate::{
     shape::Shape,
     tensor::{
         Tensor,
-        kernel::{Buffer, matmul::Product},
+        kernel::{Buffer, matmul::Product, pointwise::add_to, walk::Walk},
     },
     var::Var,
 };
@@ -27,6 +27,8 @@ pub(crate) enum Slot<T: Real> {
     /// Nothing leads here, but to another output of the same operation.
     Asked,
     Sum(Tensor<T>),
+    /// A sum that is yet to be stretched to the shape of the node.
+    Stretched(Tensor<T>),
 }
 
 impl<T: Real> Slot<T> {
@@ -34,11 +36,18 @@ impl<T: Real> Slot<T> {
     pub(crate) fn receive(&mut self, mut d: Tensor<T>) {
         match self {
             Slot::Empty | Slot::Zero | Slot::Asked => *self = Slot::Sum(d),
+            Slot::Stretched(first) => match stretched(first, d.shape()) {
+                Ok(first) => {
+                    *self = Slot::Sum(first);
+                    self.receive(d);
+                }
+                Err(_) => *self = Slot::Sum(d), // never: it was seen to stretch
+            },
             Slot::Sum(sum) => {
                 if let Some(elements) = sum.unique_mut() {
-                    elements.iter_mut().zip(d.as_slice()).for_each(|(sum, d)| *sum += *d);
+                    add_to(elements, d.as_slice());
                 } else if let Some(elements) = d.unique_mut() {
-                    elements.iter_mut().zip(sum.as_slice()).for_each(|(d, sum)| *d += *sum);
+                    add_to(elements, sum.as_slice());
                     *sum = d;
                 } else {
                     let both = sum.as_slice().iter().zip(d.as_slice()).map(|(a, b)| *a + *b).collect::<Buffer<T>>();
@@ -48,11 +57,31 @@ impl<T: Real> Slot<T> {
         }
     }
 
+    /// Takes in one more contribution to the gradient of a single number.
+    #[inline]
+    pub(crate) fn receive_one(&mut self, rank: usize, d: T) {
+        match self {
+            Slot::Sum(sum) => match sum.one_mut() {
+                Some(sum) => *sum += d,
+                None => self.receive(Tensor::one(rank, d)),
+            },
+            _ => *self = Slot::Sum(Tensor::one(rank, d)),
+        }
+    }
+
     /// The gradient, if it is not a zero of the rules.
     pub(crate) fn into_gradient(self) -> Option<Tensor<T>> {
         match self {
-            Slot::Sum(gradient) => Some(gradient),
+            Slot::Sum(gradient) | Slot::Stretched(gradient) => Some(gradient),
             Slot::Zero | Slot::Empty | Slot::Asked => None,
+        }
+    }
+
+    /// The same, written out: no rule but those that say so takes a gradient that is yet to be stretched.
+    pub(crate) fn written_out(self, shape: &Shape) -> Result<Self, Error> {
+        match self {
+            Slot::Stretched(gradient) => Ok(Slot::Sum(stretched(&gradient, shape)?)),
+            other => Ok(other),
         }
     }
 
@@ -60,9 +89,15 @@ impl<T: Real> Slot<T> {
     pub(crate) fn whole(self, shape: &Shape) -> Result<Tensor<T>, Error> {
         match self {
             Slot::Sum(gradient) => Ok(gradient),
+            Slot::Stretched(gradient) => stretched(&gradient, shape),
             Slot::Zero | Slot::Empty | Slot::Asked => Tensor::filled(T::ZERO, *shape),
         }
     }
+}
+
+/// A gradient in the shape of its node.
+fn stretched<T: Real>(gradient: &Tensor<T>, shape: &Shape) -> Result<Tensor<T>, Error> {
+    Walk::stretch(gradient.shape(), shape).gather(gradient.as_slice(), *shape)
 }
 
 /// Collects the gradients of one node's inputs as tensors, in place where nobody else can see them.
@@ -162,6 +197,28 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
         slot.receive(d);
     }
 
+    fn add_stretched(&mut self, k: usize, d: Value<T>) {
+        let d = match d {
+            Value::Tensor(d) => d,
+            other => return self.add(k, other),
+        };
+        self.look_at(k, &d);
+        let Some((slot, value)) = self.slot(k) else { return };
+        let shape = *value.shape();
+        if *d.shape() == shape {
+            slot.receive(d);
+        } else if !d.shape().stretches_to(&shape) {
+            self.fail(ErrorKind::GradientShape { input: k, expected: shape, found: *d.shape() }.into());
+        } else if matches!(slot, Slot::Empty | Slot::Zero | Slot::Asked) {
+            *slot = Slot::Stretched(d);
+        } else {
+            match stretched(&d, &shape) {
+                Ok(d) => slot.receive(d),
+                Err(error) => self.fail(error),
+            }
+        }
+    }
+
     fn add_at(&mut self, k: usize, place: &Place, d: Value<T>) {
         match d.into_result() {
             Ok(d) => {
@@ -192,7 +249,7 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
         match (a.tensor(), b.tensor()) {
             (Ok(a), Ok(b)) => match Product::new(a.shape(), transpose_a, b.shape(), transpose_b) {
                 Ok(product) => {
-                    let starts_here = self.slot(k).is_some_and(|(slot, _)| !matches!(slot, Slot::Sum(_)));
+                    let starts_here = self.slot(k).is_some_and(|(slot, _)| !matches!(slot, Slot::Sum(_) | Slot::Stretched(_)));
                     self.change(k, |sum, full| {
                         let found = product.shape;
                         let product = product.sum_to(full).map_err(|_| ErrorKind::GradientShape { input: k, expected: *full, found })?;
@@ -326,6 +383,14 @@ impl<'g, T: Real> Sink<T, Var<'g, T>> for Variables<'_, 'g, T> {
             let slot = &mut self.slots[place].sum;
             *slot = Some(slot.map_or(d, |sum| sum + d));
         }
+    }
+
+    fn add_stretched(&mut self, k: usize, d: Var<'g, T>) {
+        let d = match self.x.get(k).map(|x| x.shape()) {
+            Some(Ok(full)) if d.shape().is_ok_and(|shape| shape != full) => d.broadcast_as(&full),
+            _ => d,
+        };
+        self.add(k, d);
     }
 
     fn add_at(&mut self, k: usize, place: &Place, d: Var<'g, T>) {

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, ErrorKind, SCALAR_HINT},
     graph::{Graph, Kind, LeafId, Tape, segment::Restored},
     guard::{Guard, NonFinite, Offence},
-    op::{Few, Value},
+    op::{Erased, Few, MAX_ONES, Value},
     path::Path,
     real::Real,
     reason::Way,
@@ -316,7 +316,17 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
     let node = tape.node(id);
     let Kind::Op(handle) = &node.kind else { return Ok(id) };
     let op = handle.op();
+    let slot = match slot {
+        Slot::Stretched(g) if op.takes_stretched() => Slot::Sum(g),
+        Slot::Stretched(_) => slot.written_out(node.value.tensor()?.shape())?,
+        slot => slot,
+    };
     let inputs = tape.inputs(id);
+    if guard.is_none()
+        && let Some(lowest) = pull_back_ones(tape, id, op, inputs, &slot, slots)
+    {
+        return Ok(lowest);
+    }
     let x: Few<&Value<T>> = inputs.iter().map(|&x| &tape.node(x).value).collect();
     if let (Some(guard), Slot::Sum(g)) = (guard, &slot)
         && let Some(element) = guard.offence(g)
@@ -355,6 +365,28 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
         }
     }
     Ok(lowest)
+}
+
+/// The same for single numbers, of an operation that has a short way for them.
+#[inline]
+fn pull_back_ones<T: Real>(tape: &Tape<T>, id: u32, op: &dyn Erased, inputs: &[u32], slot: &Slot<T>, slots: &mut [Slot<T>]) -> Option<u32> {
+    let (Slot::Sum(g), Value::Tensor(y)) = (slot, &tape.node(id).value) else { return None };
+    let (g, y) = (g.as_one()?, y.as_one()?);
+    let (mut x, mut d) = ([T::ZERO; MAX_ONES], [T::ZERO; MAX_ONES]);
+    let (n, _) = tape.ones(inputs.iter().copied(), &mut x)?;
+    let adds = T::typed(op).vjp_one(x.get(..n)?, y, g, &mut d)?;
+    let mut lowest = id;
+    for (k, (&x, d)) in inputs.iter().zip(d).enumerate() {
+        let (node, slot) = (tape.node(x), &mut slots[x as usize]);
+        lowest = lowest.min(x);
+        if adds >> k & 1 == 1 && node.needs_gradient {
+            let rank = if let Value::Tensor(x) = &node.value { x.as_one_of_rank().map_or(0, |(_, rank)| rank) } else { 0 };
+            slot.receive_one(rank, d);
+        } else if matches!(slot, Slot::Empty) {
+            *slot = Slot::Zero;
+        }
+    }
+    Some(lowest)
 }
 
 /// The error of a rule that failed, or that gave a number which may not be.

@@ -357,12 +357,15 @@ impl<T: Real> Graph<T> {
     }
 
     /// Why some variables cannot be used on this graph: one is of another graph, or was lost in a scope.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn refusal(&self, x: &[Var<'_, T>], at: &'static Location<'static>) -> Option<Error> {
         let epoch = self.epoch.get();
-        if x.iter().all(|v| std::ptr::eq(v.graph(), self) && v.epoch() == epoch) {
-            return None;
-        }
+        let all_well = x.iter().all(|v| std::ptr::eq(v.graph(), self) && v.epoch() == epoch);
+        if all_well { None } else { self.why_refused(x, at) }
+    }
+
+    #[cold]
+    fn why_refused(&self, x: &[Var<'_, T>], at: &'static Location<'static>) -> Option<Error> {
         if let Some(stranger) = x.iter().find(|v| !std::ptr::eq(v.graph(), self)) {
             let native = x.iter().find(|v| std::ptr::eq(v.graph(), self));
             return Some(ErrorKind::OtherGraph { here: native.map_or(at, |v| v.location()), there: stranger.location() }.into());
@@ -375,11 +378,8 @@ impl<T: Real> Graph<T> {
         if let Some(error) = self.refusal(x, at) {
             return self.poison(error.in_op(op.name(), Vec::new).at(at)).id();
         }
-        let inputs: Few<u32> = x.iter().map(|v| v.id()).collect();
         let mut tape = self.tape.borrow_mut();
-        let needs_gradient = inputs.iter().any(|&x| tape.node(x).needs_gradient);
-        let value = tape.output(&op, &inputs, at);
-        let id = tape.push_node(Kind::Op(op), &inputs, value, needs_gradient, at);
+        let id = tape.push_op(op, x, at);
         tape.follow(id);
         id
     }

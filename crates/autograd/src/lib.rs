@@ -132,5 +132,5 @@ pub use op::{
 };
 pub use real::Real;
 pub use shape::{Axes, MAX_RANK, Shape};
-pub use tensor::{Tensor, release_memory};
+pub use tensor::{Tensor, in_pool, release_memory};
 pub use var::Var;

@@ -112,7 +112,30 @@ pub trait Op<const N: usize>: Debug + Send + Sync + 'static {
     /// Gives `see` the side of every kink that is taken at `x`, in a fixed order, so that the gradient checker notices when it steps
     /// across one. Operations without kinks need not say anything.
     fn sides(&self, _x: [&Tensor<f64>; N], _see: &mut dyn FnMut(Side)) {}
+
+    /// Whether `vjp` takes an incoming gradient that still has to be stretched to the shape of the value.
+    #[doc(hidden)]
+    fn takes_stretched(&self) -> bool {
+        false
+    }
+
+    /// The value on single numbers, where there is a shorter way to it.
+    #[doc(hidden)]
+    fn forward_one<T: Real>(&self, _x: [T; N]) -> Option<T> {
+        None
+    }
+
+    /// The gradients on single numbers, where there is a shorter way to them, written to `d`. The bits of the result, from the lowest on,
+    /// say which inputs receive anything: a zero that stands in the rule is not added.
+    #[doc(hidden)]
+    fn vjp_one<T: Real>(&self, _x: [T; N], _y: T, _g: T, _d: &mut [T; MAX_ONES]) -> Option<u8> {
+        None
+    }
 }
+
+/// Operations of at most so many inputs may have a short way for single numbers.
+#[doc(hidden)]
+pub const MAX_ONES: usize = 4;
 
 /// An operation with any number of inputs, such as concatenation. See [`Op`] for the meaning of the methods.
 pub trait Variadic: Debug + Send + Sync + 'static {
@@ -215,6 +238,9 @@ pub trait Sink<T: Real, A> {
 
     /// Adds `d`, which has the shape of input `k`.
     fn add(&mut self, k: usize, d: A);
+
+    /// Adds `d` stretched to the shape of input `k`, to which it broadcasts. It is not written out where the next rule back takes it so.
+    fn add_stretched(&mut self, k: usize, d: A);
 
     /// Adds `d` to the elements of input `k` that stand at `place`; it costs what `d` has elements.
     fn add_at(&mut self, k: usize, place: &Place, d: A);

@@ -8,6 +8,7 @@ pub(crate) mod kernel;
 use std::ops::{Add, Div, Index, Mul, Neg, Sub};
 
 pub(crate) use kernel::matmul::Gemm;
+pub use kernel::threads::in_pool;
 pub use pool::release_memory;
 use pool::{Buffer, Shared};
 
@@ -103,6 +104,24 @@ impl<T: Real> Tensor<T> {
         }
     }
 
+    /// The value and the rank, if there is one element.
+    #[inline]
+    pub(crate) fn as_one_of_rank(&self) -> Option<(T, usize)> {
+        match self.0 {
+            Repr::One { value, rank } => Some((value, rank.into())),
+            Repr::Many(_) => None,
+        }
+    }
+
+    /// The value, to be changed, if there is one element.
+    #[inline]
+    pub(crate) fn one_mut(&mut self) -> Option<&mut T> {
+        match &mut self.0 {
+            Repr::One { value, .. } => Some(value),
+            Repr::Many(_) => None,
+        }
+    }
+
     /// The lengths of the axes.
     #[inline]
     #[must_use]
@@ -151,6 +170,18 @@ impl<T: Real> Tensor<T> {
             Repr::One { value, .. } => std::slice::from_ref(value),
             Repr::Many(array) => array.get().map_or(&[], Array::as_slice),
         }
+    }
+
+    /// Whether no element is infinite or NaN.
+    ///
+    /// ```
+    /// use autograd::tensor;
+    /// assert!(tensor![1.0, -2.0].is_finite() && !tensor![1.0, f64::NAN].is_finite());
+    /// ```
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        // Without a way out at every element, which would keep it from being vectorised.
+        self.as_slice().chunks(1 << 10).all(|run| run.iter().fold(true, |all, v| all & v.is_finite()))
     }
 
     /// A copy of the elements in row-major order.

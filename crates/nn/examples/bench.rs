@@ -1,4 +1,4 @@
-//! What the engine costs: `cargo run --release --example bench -- W1 W6`, or `all`, prints one line of JSON for each measurement.
+//! What the engine costs: `cargo run --release --example bench -- W1 W6/f32`, or `all`, prints one line of JSON for each measurement.
 //!
 //! `RAYON_NUM_THREADS` sets the number of threads, `BENCH_SECONDS` how long each workload is sampled.
 
@@ -13,22 +13,28 @@ use workloads::{Outcome, Work, network, repeated, scalar};
 const ALL: [&str; 12] = ["W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "W11", "W12"];
 
 fn main() -> Outcome<()> {
+    // The whole work is done inside the pool of threads, as training is.
+    autograd::in_pool(|| run().map_err(|error| error.to_string())).map_err(Into::into)
+}
+
+fn run() -> Outcome<()> {
     let mut wanted: Vec<String> = std::env::args().skip(1).collect();
     if wanted.is_empty() || wanted.iter().any(|w| w == "all") {
         wanted = ALL.map(String::from).to_vec();
     }
-    if let Some(unknown) = wanted.iter().find(|w| !ALL.contains(&w.as_str())) {
+    let number = |wanted: &str| wanted.split('/').next().unwrap_or_default().to_owned();
+    if let Some(unknown) = wanted.iter().find(|w| !ALL.contains(&number(w).as_str())) {
         return Err(format!("no workload {unknown:?}; there are {}, and all", ALL.join(", ")).into());
     }
-    for number in wanted {
-        match number.as_str() {
+    for wanted in wanted {
+        match number(&wanted).as_str() {
             "W8" => deep()?,
             "W12" => {
                 let loss = network::digits(concat!(env!("CARGO_MANIFEST_DIR"), "/data/digits.csv"))?;
                 line("W12", "final loss", "-", [loss[0]; 4], 1, &loss);
                 line("W12", "peak RSS", "MiB", [status("VmHWM:") / 1024.0; 4], 1, &loss);
             }
-            _ => repeated(&number)?.into_iter().try_for_each(measure)?,
+            number => repeated(number)?.into_iter().filter(|work| work.name.starts_with(&wanted)).try_for_each(measure)?,
         }
     }
     Ok(())

@@ -74,10 +74,10 @@ impl<T: Real> Linear<T> {
 impl<T: Real> Module<T> for Linear<T> {
     #[track_caller]
     fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
-        let y = x.matmul_as(self.weight.bind(x.graph()), false, true);
+        let weight = self.weight.bind(x.graph());
         match &self.bias {
-            Some(bias) => y + bias.bind(x.graph()),
-            None => y,
+            Some(bias) => x.linear(weight, bias.bind(x.graph())),
+            None => x.matmul_as(weight, false, true),
         }
     }
 }
@@ -124,7 +124,7 @@ mod tests {
         let g = Graph::new();
         let y = layer.forward(g.constant(tensor![[1.0, 2.0]])); // this line
         let error = y.value().unwrap_err();
-        assert_eq!(error.op(), Some("matmul"));
+        assert_eq!(error.op(), Some("linear"));
         assert_eq!(error.location().map(|at| (at.file(), at.line())), Some((file!(), line!() - 3)));
     }
 

@@ -213,6 +213,10 @@ impl<T: Real, A: Algebra<T>> Sink<T, A> for Collected<A> {
             }
         }
     }
+    fn add_stretched(&mut self, k: usize, d: A) {
+        let full = self.shapes.get(k).copied().unwrap_or(Shape::SCALAR);
+        self.add(k, if d.shape() == full { d } else { d.broadcast_as(&full) });
+    }
     fn add_at(&mut self, k: usize, place: &Place, d: A) {
         let full = self.shapes.get(k).copied().unwrap_or(Shape::SCALAR);
         self.add(k, d.put(place.clone(), &full));

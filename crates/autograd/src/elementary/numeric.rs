@@ -7,6 +7,8 @@
 // Constants of a formula are f64 and are rounded to the element type where they meet it.
 #![allow(clippy::cast_possible_truncation)]
 
+use std::ops::Mul;
+
 /// The functions of the table that are computed natively. `FMA` allows fused multiply-adds.
 #[allow(missing_docs)]
 pub trait Numeric: Copy {
@@ -78,7 +80,7 @@ pub trait Numeric: Copy {
 
 macro_rules! numeric {
     ($t:ident, $bits:ident, mantissa: $mantissa:literal, bias: $bias:literal,
-     ln2: ($ln2_hi:expr, $ln2_lo:expr), exp: ($lowest:expr, $highest:expr), exp_poly: $exp_poly:expr,
+     ln2: ($ln2_hi:expr, $ln2_lo:expr), exp: ($lowest:expr, $highest:expr), certain: $certain:literal, exp_poly: $exp_poly:expr,
      ln_even: $ln_even:expr, ln_odd: $ln_odd:expr, subnormal: ($scale:expr, $shift:expr), exponents: ($lowest_exponent:expr, $highest_exponent:expr),
      libm: ($erf:path, $erfc:path, $asinh:path, $acosh:path, $atanh:path)) => {
         impl Numeric for $t {
@@ -216,8 +218,8 @@ macro_rules! numeric {
                 let s = f / (2.0 + f);
                 let z = s * s;
                 let w = z * z;
-                let odd = z * $t::horner::<FMA>(w, &$ln_odd);
-                let even = w * $t::horner::<FMA>(w, &$ln_even);
+                let odd = z * $t::polynomial::<FMA, _>(w, &$ln_odd);
+                let even = w * $t::polynomial::<FMA, _>(w, &$ln_even);
                 let half_square = 0.5 * f * f;
                 let finite = s * (half_square + odd + even) + k * $ln2_lo - half_square + f + k * $ln2_hi;
                 if self > 0.0 {
@@ -250,7 +252,12 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn tanh<const FMA: bool>(self) -> Self {
-                let e = Numeric::expm1::<FMA>(-2.0 * $t::abs(self));
+                // 1 − e^(−2|x|), which beyond the limit is 1 to the last bit; NaN stays.
+                let x = -2.0 * $t::abs(self);
+                let x = if x < -$certain { -$certain } else { x };
+                let (n, q) = $t::split_exp_inside::<FMA>(x);
+                let power = $t::exp2_integer(n);
+                let e = $t::fma::<FMA>(q, power, power - 1.0);
                 (-e / (2.0 + e)).copysign(self)
             }
             #[inline(always)]
@@ -274,7 +281,7 @@ macro_rules! numeric {
                 let x = if x > $highest_exponent { $highest_exponent } else { x };
                 let n = $t::round_to_integer(x);
                 let r = (x - n) * std::$t::consts::LN_2;
-                let q = $t::fma::<FMA>(r * r, $t::horner::<FMA>(r, &$exp_poly), r);
+                let q = $t::fma::<FMA>(r * r, $t::polynomial::<FMA, _>(r, &$exp_poly), r);
                 let half = $t::round_to_integer(n * 0.5);
                 (1.0 + q) * $t::exp2_integer(half) * $t::exp2_integer(n - half)
             }
@@ -421,12 +428,8 @@ macro_rules! numeric {
                 if FMA { a.mul_add(b, c) } else { a * b + c }
             }
             #[inline(always)]
-            fn horner<const FMA: bool>(x: Self, coefficients: &[Self]) -> Self {
-                let mut sum = 0.0;
-                for &c in coefficients.iter().rev() {
-                    sum = $t::fma::<FMA>(sum, x, c);
-                }
-                sum
+            fn polynomial<const FMA: bool, const N: usize>(x: Self, c: &[Self; N]) -> Self {
+                estrin(c, x, $t::fma::<FMA>)
             }
             /// The nearest integer of a number of moderate size, by adding and taking away 1.5·2^mantissa.
             #[inline(always)]
@@ -446,10 +449,15 @@ macro_rules! numeric {
                 // Written so that NaN stays.
                 let x = if x < $lowest { $lowest } else { x };
                 let x = if x > $highest { $highest } else { x };
+                $t::split_exp_inside::<FMA>(x)
+            }
+            /// The same for x of moderate size.
+            #[inline(always)]
+            fn split_exp_inside<const FMA: bool>(x: Self) -> (Self, Self) {
                 let n = $t::round_to_integer(x * std::$t::consts::LOG2_E);
                 let r = $t::fma::<FMA>(n, -$ln2_hi, x);
                 let r = $t::fma::<FMA>(n, -$ln2_lo, r);
-                (n, $t::fma::<FMA>(r * r, $t::horner::<FMA>(r, &$exp_poly), r))
+                (n, $t::fma::<FMA>(r * r, $t::polynomial::<FMA, _>(r, &$exp_poly), r))
             }
             /// x = 2ᵏ(1 + f) with 1 + f between √½ and √2, as f and k.
             #[inline(always)]
@@ -470,19 +478,47 @@ macro_rules! numeric {
     };
 }
 
+/// c₀ + c₁x + c₂x² + …: neighbours are joined, then pairs, then fours, so that few steps wait for each other (G. Estrin 1960). Loops over
+/// such functions are bound by the length of that chain.
+#[inline(always)]
+fn estrin<T: Copy + Default + Mul<Output = T>, const N: usize>(coefficients: &[T; N], x: T, fma: impl Fn(T, T, T) -> T) -> T {
+    const { assert!(N >= 1 && N <= 16, "there are steps below for sixteen coefficients") };
+    let (mut c, mut x, mut n) = ([T::default(); 16], x, N);
+    macro_rules! place {
+        ($($i:literal)*) => { $( if $i < N { c[$i] = coefficients[$i]; } )* };
+    }
+    place!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    macro_rules! join {
+        ($($i:literal)*) => {
+            $( if 2 * $i + 1 < n {
+                c[$i] = fma(c[2 * $i + 1], x, c[2 * $i]);
+            } else if 2 * $i < n {
+                c[$i] = c[2 * $i];
+            } )*
+            (n, x) = (n.div_ceil(2), x * x);
+        };
+    }
+    join!(0 1 2 3 4 5 6 7);
+    join!(0 1 2 3);
+    join!(0 1);
+    if n > 1 { fma(c[1], x, c[0]) } else { c[0] }
+}
+
 /// Steps shared by the kernels above.
 trait Steps: Copy {
     fn fma<const FMA: bool>(a: Self, b: Self, c: Self) -> Self;
-    fn horner<const FMA: bool>(x: Self, coefficients: &[Self]) -> Self;
+    /// c₀ + c₁x + c₂x² + …
+    fn polynomial<const FMA: bool, const N: usize>(x: Self, c: &[Self; N]) -> Self;
     fn round_to_integer(x: Self) -> Self;
     fn exp2_integer(k: Self) -> Self;
     fn split_exp<const FMA: bool>(x: Self) -> (Self, Self);
+    fn split_exp_inside<const FMA: bool>(x: Self) -> (Self, Self);
     fn split_ln(x: Self) -> (Self, Self);
 }
 
 numeric!(f64, u64, mantissa: 52u8, bias: 1023.0,
     ln2: (6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10),
-    exp: (-746.0, 710.0),
+    exp: (-746.0, 710.0), certain: 40.0,
     // 1/k! for k = 2, 3, …: the first term left out is below 4e-18 of the result.
     exp_poly: [1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0, 1.0 / 40320.0, 1.0 / 362_880.0,
         1.0 / 3_628_800.0, 1.0 / 39_916_800.0, 1.0 / 479_001_600.0, 1.0 / 6_227_020_800.0],
@@ -492,7 +528,7 @@ numeric!(f64, u64, mantissa: 52u8, bias: 1023.0,
     libm: (libm::erf, libm::erfc, libm::asinh, libm::acosh, libm::atanh));
 numeric!(f32, u32, mantissa: 23u8, bias: 127.0,
     ln2: (6.931_457_5e-1, 1.428_606_8e-6),
-    exp: (-105.0, 89.0),
+    exp: (-105.0, 89.0), certain: 20.0,
     exp_poly: [1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0],
     ln_even: [4.000_097_2e-1, 2.427_907_9e-1],
     ln_odd: [6.666_666e-1, 2.849_878_7e-1],

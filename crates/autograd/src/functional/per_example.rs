@@ -10,7 +10,7 @@ use crate::{
     shape::Shape,
     tensor::{
         Tensor,
-        kernel::{Buffer, overwritten},
+        kernel::{Buffer, threads, overwritten},
     },
     var::Var,
 };
@@ -99,7 +99,7 @@ where
     // Each part of the rows writes its own part of the results.
     let mut values: Buffer<T> = overwritten(rows)?;
     let mut gradients: Vec<Buffer<T>> = parameters.iter().map(|p| overwritten(p.len() * rows)).collect::<Result<_, Error>>()?;
-    let count = threads().min(rows);
+    let count = threads::count().min(rows);
     let bounds = |part: usize| rows * part / count;
     let mut tasks: Vec<Task<'_, T>> = Vec::new();
     let (mut values_left, mut gradients_left): (&mut [T], Vec<&mut [T]>) =
@@ -193,9 +193,3 @@ fn each_of<T: Real>(tasks: Vec<Task<'_, T>>, f: impl Fn(Task<'_, T>) -> Result<(
     tasks.into_iter().try_for_each(f)
 }
 
-fn threads() -> usize {
-    #[cfg(feature = "rayon")]
-    return rayon::current_num_threads();
-    #[cfg(not(feature = "rayon"))]
-    return 1;
-}

@@ -16,9 +16,10 @@ use crate::{
     error::Error,
     guard::{Guard, NonFinite},
     hook::Hook,
-    op::{self, Few, Handle, Value},
+    op::{self, Few, Handle, MAX_ONES, Value},
     real::Real,
     tensor::Tensor,
+    var::Var,
 };
 
 /// What a graph consists of.
@@ -205,6 +206,9 @@ impl<T: Real> Tape<T> {
     /// The value of an operation. Recording it and computing it again are this function.
     #[inline]
     pub(super) fn output(&self, handle: &Handle, inputs: &[u32], at: &'static Location<'static>) -> Value<T> {
+        if let Some(y) = self.output_of_ones(handle, inputs.iter().copied()) {
+            return Value::Tensor(y);
+        }
         let result = match op::tensors(inputs.iter().map(|&x| &self.node(x).value)) {
             Ok(x) => T::forward(handle, &x, Some(at)),
             // Of several errors the one that was made first is passed on.
@@ -214,6 +218,31 @@ impl<T: Real> Tape<T> {
             Ok(y) if self.guard.is_some() => self.guarded(handle, inputs, &y, at).map(|()| y).into(),
             result => result.into(),
         }
+    }
+
+    /// The value of an operation on single numbers that has a short way for them.
+    #[inline]
+    fn output_of_ones(&self, handle: &Handle, inputs: impl Iterator<Item = u32>) -> Option<Tensor<T>> {
+        if self.guard.is_some() {
+            return None;
+        }
+        let mut x = [T::ZERO; MAX_ONES];
+        let (n, rank) = self.ones(inputs, &mut x)?;
+        T::typed(handle.op()).forward_one(x.get(..n)?).map(|y| Tensor::one(rank, y))
+    }
+
+    /// Reads the numbers that some nodes hold, if each holds one, and gives how many there are and the largest rank among them.
+    #[inline(always)]
+    pub(crate) fn ones(&self, ids: impl Iterator<Item = u32>, into: &mut [T; MAX_ONES]) -> Option<(usize, usize)> {
+        let (mut n, mut largest) = (0, 0);
+        for id in ids {
+            let Value::Tensor(tensor) = &self.node(id).value else { return None };
+            let (value, rank) = tensor.as_one_of_rank()?;
+            *into.get_mut(n)? = value;
+            n += 1;
+            largest = largest.max(rank);
+        }
+        Some((n, largest))
     }
 
     /// As `output`, for an operation with several.
@@ -298,6 +327,24 @@ impl<T: Real> Tape<T> {
         let x: Few<&Value<T>> = inputs.iter().map(|&x| &self.node(x).value).collect();
         let dx: Few<Option<&Tensor<T>>> = inputs.iter().map(|&x| self.tangent(x)).collect();
         T::pushed(handle.op(), &x, y, &dx, at)
+    }
+
+    /// Puts the result of an operation behind the other nodes.
+    #[inline]
+    pub(super) fn push_op(&mut self, op: Handle, x: &[Var<'_, T>], at: &'static Location<'static>) -> u32 {
+        let needs_gradient = x.iter().any(|x| self.node(x.id()).needs_gradient);
+        if let Some(y) = self.output_of_ones(&op, x.iter().map(|x| x.id())) {
+            let (id, first_edge) = (index(self.nodes.len()), index(self.edges.len()));
+            // One by one: there are few, and a copy of a slice would cost more.
+            for x in x {
+                self.edges.push(x.id());
+            }
+            self.nodes.push(Node { kind: Kind::Op(op), value: Value::Tensor(y), at, first_edge, needs_gradient, retained: false });
+            return id;
+        }
+        let inputs: Few<u32> = x.iter().map(|x| x.id()).collect();
+        let value = self.output(&op, &inputs, at);
+        self.push_node(Kind::Op(op), &inputs, value, needs_gradient, at)
     }
 
     #[inline]

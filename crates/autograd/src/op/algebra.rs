@@ -229,7 +229,9 @@ impl<T: Real> Algebra<T> for Value<T> {
             if out.needs(k) {
                 match structure[k] {
                     Some(0.0) => {}
-                    Some(1.0) => out.add(k, g.unstretched(x[k])),
+                    // The incoming gradient may still have to be stretched.
+                    Some(1.0) if x[k].is_shaped_like(y) => out.add_stretched(k, g.clone()),
+                    Some(1.0) if g.is_shaped_like(y) => out.add(k, g.unstretched(x[k])),
                     _ => needs[k] = true,
                 }
             }

@@ -4,7 +4,7 @@ use std::{borrow::Borrow, fmt::Debug, marker::PhantomData, panic::Location, sync
 
 use smallvec::SmallVec;
 
-use super::{Linearity, MultiOp, Op, Sink, Value, Variadic};
+use super::{Linearity, MAX_ONES, MultiOp, Op, Sink, Value, Variadic};
 use crate::{
     backward::{self, Gradients, Root},
     elementary::{Derivation, Side},
@@ -33,6 +33,16 @@ pub trait Typed<T: Real> {
     fn vjp(&self, x: &[&Value<T>], y: &[&Value<T>], g: &[Option<&Value<T>>], out: &mut dyn Sink<T, Value<T>>);
     #[doc(hidden)]
     fn vjp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &[&Var<'g, T>], g: &[Option<&Var<'g, T>>], out: &mut dyn Sink<T, Var<'g, T>>);
+    /// The value on single numbers, if there is a shorter way to it.
+    #[doc(hidden)]
+    fn forward_one(&self, _x: &[T]) -> Option<T> {
+        None
+    }
+    /// The gradients on single numbers, if there is a shorter way to them.
+    #[doc(hidden)]
+    fn vjp_one(&self, _x: &[T], _y: T, _g: T, _d: &mut [T; MAX_ONES]) -> Option<u8> {
+        None
+    }
     /// The forward derivatives of all outputs, if the operation states them.
     #[doc(hidden)]
     fn jvp(&self, _x: &[&Value<T>], _y: &[&Value<T>], _dx: &[Option<&Value<T>>]) -> Option<Few<Value<T>>> {
@@ -58,6 +68,10 @@ pub(crate) trait Erased: Typed<f32> + Typed<f64> + Debug + Send + Sync {
     fn sides(&self, _x: &[&Tensor<f64>], _see: &mut dyn FnMut(Side)) {}
     /// Whether it comes from outside the library, so that its results are looked at more closely.
     fn is_foreign(&self) -> bool {
+        false
+    }
+    /// Whether `vjp` takes an incoming gradient that still has to be stretched to the shape of the value.
+    fn takes_stretched(&self) -> bool {
         false
     }
     /// Whether its gradient cannot be differentiated again.
@@ -109,6 +123,14 @@ impl<T: Real, O: Op<N>, B: Borrow<O>, const N: usize, const FOREIGN: bool> Typed
             self.op.borrow().vjp(x, y, g, out);
         }
     }
+    #[inline]
+    fn forward_one(&self, x: &[T]) -> Option<T> {
+        self.op.borrow().forward_one(x.try_into().ok()?)
+    }
+    #[inline]
+    fn vjp_one(&self, x: &[T], y: T, g: T, d: &mut [T; MAX_ONES]) -> Option<u8> {
+        self.op.borrow().vjp_one(x.try_into().ok()?, y, g, d)
+    }
     fn jvp(&self, x: &[&Value<T>], y: &[&Value<T>], dx: &[Option<&Value<T>>]) -> Option<Few<Value<T>>> {
         Some(Few::from_iter([self.op.borrow().jvp(exactly(x).ok()?, *y.first()?, exactly(dx).ok()?)?]))
     }
@@ -134,6 +156,9 @@ impl<O: Op<N>, B: Borrow<O> + Debug + Send + Sync, const N: usize, const FOREIGN
     }
     fn is_foreign(&self) -> bool {
         FOREIGN
+    }
+    fn takes_stretched(&self) -> bool {
+        self.op.borrow().takes_stretched()
     }
 }
 

@@ -134,7 +134,7 @@ fn two_windows() -> Place {
 }
 
 /// Indices of samples: positions and shape fit.
-fn at<const N: usize, const R: usize>(positions: [usize; N], shape: [usize; R]) -> Indices {
+pub(super) fn at<const N: usize, const R: usize>(positions: [usize; N], shape: [usize; R]) -> Indices {
     Indices::new(positions.to_vec(), shape).unwrap_or_else(|_| Indices::from(Vec::new()))
 }
 

@@ -10,6 +10,7 @@ use crate::{
         kernel::{
             allocate,
             matmul::{self, Product},
+            overwritten,
         },
     },
 };
@@ -121,6 +122,56 @@ fn add_summed<T: Real, A: Algebra<T>>(k: usize, left: &A, tl: bool, right: &A, t
         Ok(_) => out.add_matmul(k, left, tl, right, tr),
         Err(_) => out.add(k, summed(left, tl, right, tr, to)),
     }
+}
+
+/// x·Wᵀ + b, with the bias under the product, to which that is added.
+#[derive(Debug)]
+struct Linear;
+
+impl Linear {
+    const PRODUCT: MatMul = MatMul { transpose_a: false, transpose_b: true, to: None };
+}
+
+impl Op<3> for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+    fn forward<T: Real>(&self, [x, weight, bias]: [&Tensor<T>; 3]) -> Result<Tensor<T>, Error> {
+        let product = Linear::PRODUCT.product(x.shape(), weight.shape())?;
+        let &[outputs, _] = &**weight.shape() else {
+            return Err(ErrorKind::Rank { expected: "2 axes, [out, in], the weight,", found: weight.rank() }.into());
+        };
+        let outputs = Shape::new(&[outputs])?;
+        if *bias.shape() != outputs {
+            return Err(ErrorKind::Mismatch { expected: outputs, found: *bias.shape(), except: None }.into());
+        }
+        let mut y = overwritten(product.shape.len())?;
+        for row in y.chunks_exact_mut(bias.len().max(1)) {
+            row.copy_from_slice(bias.as_slice());
+        }
+        product.run(x.as_slice(), weight.as_slice(), &mut y, true);
+        Ok(Tensor::of(product.shape, y))
+    }
+    /// That of the product; and the sum over all rows for the bias.
+    fn vjp<T: Real, A: Algebra<T>>(&self, [x, weight, bias]: [&A; 3], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        Linear::PRODUCT.vjp([x, weight], y, g, out);
+        if out.needs(2) {
+            out.add(2, g.unstretched(bias));
+        }
+    }
+    fn jvp<T: Real, A: Algebra<T>>(&self, [x, weight, _]: [&A; 3], y: &A, [dx, dw, db]: [Option<&A>; 3]) -> Option<A> {
+        let parts = [
+            dx.map(|dx| dx.matmul_as(weight, false, true)),
+            dw.map(|dw| x.matmul_as(dw, false, true)),
+            db.map(|db| db.broadcast_as(&y.shape())),
+        ];
+        parts.into_iter().flatten().reduce(|a, b| a.add(&b))
+    }
+}
+
+#[inline(never)]
+fn linear() -> Handle {
+    Handle::new(Linear)
 }
 
 #[inline(never)]
@@ -314,6 +365,33 @@ methods! {
         [[1, 3, 2], [2, 3, 2]] => |x| x[0].matmul_as(x[1], true, false);
     }, errors: {
         [[2, 3], [3, 2]] => |x| x[0].matmul_as(x[1], true, false), "here 2 and 3";
+    };
+
+    /// x·Wᵀ + b: the weights are `[out, in]`, the bias `[out]`, and the last axis of `x` has the inputs. One pass, with one gradient for each.
+    ///
+    /// # Errors
+    /// A weight that is no matrix, inner lengths that differ, a bias of another length.
+    ///
+    /// ```
+    /// # use autograd::{Graph, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let (x, w, b) = (g.variable(tensor![[1.0, 2.0]]), g.variable(tensor![[3.0, 4.0], [5.0, 6.0]]), g.variable(tensor![0.5, 0.0]));
+    /// let y = x.linear(w, b);
+    /// assert_eq!(y.value()?, tensor![[11.5, 17.0]]);
+    /// assert_eq!(y.sum().backward()?.wrt(w)?, &tensor![[1.0, 2.0], [1.0, 2.0]]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn linear(x, weight, bias) = linear(), samples: {
+        [[2, 3], [2, 3], [2]] => |x| x[0].linear(x[1], x[2]);
+        [[3], [2, 3], [2]] => |x| x[0].linear(x[1], x[2]);
+        [[2, 2, 3], [1, 3], [1]] => |x| x[0].linear(x[1], x[2]);
+        [[2, 0], [2, 0], [2]] => |x| x[0].linear(x[1], x[2]);
+        [[0, 3], [2, 3], [2]] => |x| x[0].linear(x[1], x[2]);
+        [[9, 10], [8, 10], [8]] => |x| x[0].linear(x[1], x[2]);
+    }, errors: {
+        [[2, 3], [2, 2], [2]] => |x| x[0].linear(x[1], x[2]), "inner lengths";
+        [[2, 3], [2, 3], [3]] => |x| x[0].linear(x[1], x[2]), "shape [3] does not match [2]";
+        [[2, 3], [1, 2, 3], [2]] => |x| x[0].linear(x[1], x[2]), "2 axes, [out, in], the weight, is needed, not one with 3";
     };
 
     /// Σᵢ aᵢbᵢ of two vectors of the same length; a scalar.

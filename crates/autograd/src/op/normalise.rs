@@ -1,14 +1,15 @@
 //! Normalising along axes: logsumexp, softmax and its logarithm, stable for inputs of any size.
 
-use super::{Algebra, Handle, Op, Sink, methods, reduce::Over};
+use super::{Algebra, Handle, Op, Place, Sink, index::at, methods, reduce::Over};
 use crate::{
     error::{Error, ErrorKind},
     function,
+    indices::Indices,
     real::Real,
-    shape::Axes,
+    shape::{Axes, Shape},
     tensor::{
         Tensor,
-        kernel::{pointwise::map, reduce},
+        kernel::{pointwise::map, reduce, softmax as softmax_kernel},
     },
 };
 
@@ -20,6 +21,12 @@ fn shifted_sum<T: Real>(x: &Tensor<T>, over: &Over, is_finite: bool) -> Result<(
     let (kept, _) = over.shapes(x.shape())?;
     if x.is_empty() && !kept.is_empty() {
         return Err(ErrorKind::Empty { what: "logarithm of the sum of exponentials", shape: *x.shape() }.into());
+    }
+    // Where the axes are the last ones, each row is read once.
+    let n = x.len() / kept.len().max(1);
+    let trailing = kept.iter().rev().take_while(|&&length| length == 1).count();
+    if n > 1 && x.shape()[x.rank() - trailing..].iter().product::<usize>() == n {
+        return softmax_kernel::rows(x, n, &kept, is_finite);
     }
     let mut largest = reduce::max_to(x, &kept)?;
     if is_finite {
@@ -82,6 +89,50 @@ impl Op<1> for LogSoftmax {
         let sum = g.sum_axes([self.0], true);
         out.add(0, A::map(function!(|y, g, s| g - y.exp().masked_mul(s)), [y, g, &sum]));
     }
+}
+
+/// The cross-entropy of classes: ln Σ eˣ − x at a label, for each row along an axis.
+#[derive(Debug)]
+struct SoftmaxCrossEntropy {
+    axis: isize,
+    /// In the shape of the input without the axis.
+    labels: Indices,
+}
+
+impl SoftmaxCrossEntropy {
+    /// The shape with the axis at length 1, and where the labels stand.
+    fn place(&self, shape: &Shape) -> Result<(Shape, Place), Error> {
+        let (kept, without) = Over::axes(self.axis, false).shapes(shape)?;
+        if *self.labels.shape() != without {
+            return Err(ErrorKind::Mismatch { expected: without, found: *self.labels.shape(), except: None }.into());
+        }
+        Ok((kept, Place::Gather { axis: self.axis, indices: self.labels.reshape(&kept[..])? }))
+    }
+}
+
+impl Op<1> for SoftmaxCrossEntropy {
+    fn name(&self) -> &'static str {
+        "softmax_cross_entropy"
+    }
+    fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
+        let (_, place) = self.place(x.shape())?;
+        let (largest, sum) = shifted_sum(x, &Over::axes(self.axis, true), false)?;
+        let y = map(&function!(|x, m, s| s.ln() - (x - m)), [&place.take(x)?, &largest, &sum])?;
+        Ok(y.with_shape(*self.labels.shape()))
+    }
+    /// dx = g·(softmax(x) − the unit vector of the label), where softmax(x) = e^(x − ln Σ eˣ).
+    fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        let Ok((kept, place)) = self.place(&x.shape()) else { return };
+        let (y, g) = (y.shaped(&kept), g.shaped(&kept));
+        let logsumexp = y.add(&x.take(place.clone()));
+        out.add(0, A::map(function!(|x, l, g| g.masked_mul((x - l).exp())), [x, &logsumexp, &g]));
+        out.add_at(0, &place, g.neg());
+    }
+}
+
+#[inline(never)]
+fn softmax_cross_entropy(axis: isize, labels: &Indices) -> Handle {
+    Handle::new(SoftmaxCrossEntropy { axis, labels: labels.clone() })
 }
 
 #[inline(never)]
@@ -166,5 +217,33 @@ methods! {
     }, errors: {
         [[2, 0]] => |x| x[0].log_softmax(1), "there is nothing to take";
         [[2]] => |x| x[0].log_softmax(1), "there is no axis 1";
+    };
+
+    /// −ln softmax(x) at one label of each row along an axis: ln Σ eˣ − xₗₐᵦₑₗ, in the shape of the labels, which is that of `x` without the
+    /// axis. The gradient, g·(softmax(x) − 1 at the label), is written once.
+    ///
+    /// A label whose logit is −∞ has loss ∞ and gradient NaN.
+    ///
+    /// # Errors
+    /// An axis that is not there, or that has no elements; labels of another shape, or a label that is no position on the axis.
+    ///
+    /// ```
+    /// # use autograd::{Graph, Indices, tensor};
+    /// let g = Graph::<f64>::new();
+    /// let x = g.variable(tensor![[0.0, 0.0], [1e4, -1e4]]);
+    /// let y = x.softmax_cross_entropy(-1, &Indices::from(vec![1, 0]));
+    /// assert_eq!(y.value()?, tensor![2.0f64.ln(), 0.0]);
+    /// assert_eq!(y.sum().backward()?.wrt(x)?, &tensor![[0.5, -0.5], [0.0, 0.0]]);
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    fn softmax_cross_entropy(x; axis: isize, labels: &Indices) = softmax_cross_entropy(axis, labels), samples: {
+        [[2, 3]] => |x| x[0].softmax_cross_entropy(-1, &Indices::from(vec![2, 0]));
+        [[3, 2]] => |x| x[0].softmax_cross_entropy(0, &Indices::from(vec![2, 0]));
+        [[3]] => |x| x[0].softmax_cross_entropy(0, &at([1], []));
+        [[2, 3, 1, 2]] => |x| x[0].softmax_cross_entropy(1, &at([2, 0, 1, 1], [2, 1, 2]));
+    }, errors: {
+        [[2, 0]] => |x| x[0].softmax_cross_entropy(1, &Indices::from(vec![0, 0])), "there is nothing to take";
+        [[2, 3]] => |x| x[0].softmax_cross_entropy(1, &Indices::from(vec![0])), "shape [1] does not match [2]";
+        [[2, 3]] => |x| x[0].softmax_cross_entropy(1, &Indices::from(vec![0, 3])), "index 3 is outside an axis of length 3";
     };
 }

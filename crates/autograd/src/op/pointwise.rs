@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use super::{Algebra, Entry, Handle, Mistake, Op, Sink, sample};
+use super::{Algebra, Entry, Handle, MAX_ONES, Mistake, Op, Sink, sample};
 use crate::{
     elementary::{Derivation, Elementary, Function, Operand, Side, derivation, sides, table},
     error::Error,
@@ -34,6 +34,29 @@ impl<F: Function<N>, const N: usize> Op<N> for Pointwise<F> {
 
     fn derivation(&self) -> Option<Derivation> {
         Some(derivation(&self.0))
+    }
+
+    fn takes_stretched(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn forward_one<T: Real>(&self, x: [T; N]) -> Option<T> {
+        Some(kernel::one(&self.0, x))
+    }
+
+    #[inline]
+    fn vjp_one<T: Real>(&self, x: [T; N], y: T, g: T, d: &mut [T; MAX_ONES]) -> Option<u8> {
+        if N > MAX_ONES {
+            return None;
+        }
+        let (gradients, structure) = (kernel::gradients_of_one(&self.0, x, y, g), kernel::structure(&self.0));
+        let mut adds = 0;
+        for k in 0..N {
+            d[k] = gradients[k];
+            adds |= u8::from(structure[k] != Some(0.0)) << k;
+        }
+        Some(adds)
     }
 
     fn sides(&self, x: [&Tensor<f64>; N], see: &mut dyn FnMut(Side)) {

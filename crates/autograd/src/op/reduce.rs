@@ -64,7 +64,7 @@ impl Op<1> for Sum {
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let shape = x.shape();
-        out.add(0, g.shaped(&self.0.kept(&shape)).broadcast_as(&shape));
+        out.add_stretched(0, g.shaped(&self.0.kept(&shape)));
     }
 }
 
@@ -94,7 +94,7 @@ impl Op<1> for Mean {
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let shape = x.shape();
-        out.add(0, g.div_lit(self.count(&shape)).shaped(&self.0.kept(&shape)).broadcast_as(&shape));
+        out.add_stretched(0, g.div_lit(self.count(&shape)).shaped(&self.0.kept(&shape)));
     }
 }
 

@@ -1,9 +1,11 @@
 //! Kernels: loops over memory, each compiled once per instruction set and element type.
 
 pub(crate) mod dispatch;
+pub(crate) mod threads;
 pub(crate) mod walk;
 pub(crate) mod pointwise;
 pub(crate) mod reduce;
+pub(crate) mod softmax;
 pub(crate) mod scan;
 pub(crate) mod matmul;
 pub(crate) mod movement;

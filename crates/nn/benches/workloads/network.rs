@@ -102,14 +102,7 @@ fn entropy(labels: Indices) -> impl for<'g> Fn(Var<'g, f32>) -> Var<'g, f32> {
 pub(crate) fn tiny() -> Outcome<Vec<Work>> {
     let mut all = Vec::new();
     for batch in [1, 100] {
-        let spec = Spec {
-            sizes: vec![2, 16, 16, 1],
-            batch,
-            lr: 0.1,
-            hidden: Activation::Tanh,
-            last: Activation::Identity,
-            scale: 1.0,
-        };
+        let spec = Spec { sizes: vec![2, 16, 16, 1], batch, lr: 0.1, hidden: Activation::Tanh, last: Activation::Identity, scale: 1.0 };
         all.push(training(&format!("W2/b{batch}"), &spec, MICROSECONDS, squared_error(spec.targets()?))?);
         all.push(replayed(&format!("W2/b{batch}/replayed"), &spec)?);
     }
@@ -147,33 +140,21 @@ fn replayed(name: &str, spec: &Spec) -> Outcome<Work> {
 
 /// W3: 784-512-256-10 with ReLU and cross-entropy, batches of 128.
 pub(crate) fn classifier() -> Outcome<Vec<Work>> {
-    let spec = Spec {
-        sizes: vec![784, 512, 256, 10],
-        batch: 128,
-        lr: 0.01,
-        hidden: Activation::Relu,
-        last: Activation::Identity,
-        scale: 1.0,
-    };
+    let spec =
+        Spec { sizes: vec![784, 512, 256, 10], batch: 128, lr: 0.01, hidden: Activation::Relu, last: Activation::Identity, scale: 1.0 };
     Ok(vec![training("W3", &spec, STEPS, entropy(spec.labels()?))?])
 }
 
 /// W5: fifty layers of 128, tanh, batches of 32.
 pub(crate) fn deep() -> Outcome<Vec<Work>> {
-    let spec =
-        Spec { sizes: vec![128; 51], batch: 32, lr: 0.01, hidden: Activation::Tanh, last: Activation::Tanh, scale: 3f64.sqrt() };
+    let spec = Spec { sizes: vec![128; 51], batch: 32, lr: 0.01, hidden: Activation::Tanh, last: Activation::Tanh, scale: 3f64.sqrt() };
     Ok(vec![training("W5", &spec, MICROSECONDS, squared_error(spec.targets()?))?])
 }
 
 /// W9: the product of a vector with the Hessian of an MLP 100-256-10.
 pub(crate) fn curvature() -> Outcome<Vec<Work>> {
     let (x, y) = (filled::<f32>(1, &[64, 100], 1.0)?, filled::<f32>(2, &[64, 10], 1.0)?);
-    let p = [
-        filled::<f32>(11, &[100, 256], 0.1)?,
-        Tensor::zeros([256])?,
-        filled(12, &[256, 10], 1.0 / 16.0)?,
-        Tensor::zeros([10])?,
-    ];
+    let p = [filled::<f32>(11, &[100, 256], 0.1)?, Tensor::zeros([256])?, filled(12, &[256, 10], 1.0 / 16.0)?, Tensor::zeros([10])?];
     let v = [filled::<f32>(21, &[100, 256], 1.0)?, filled(22, &[256], 1.0)?, filled(23, &[256, 10], 1.0)?, filled(24, &[10], 1.0)?];
     let run = move || -> Outcome<Vec<f64>> {
         let h = hvp(
@@ -197,8 +178,7 @@ pub(crate) fn digits(path: &str) -> Outcome<Vec<f64>> {
     let digits = table.classification::<f32>(&table.columns_except(&["label"])?, "label")?;
     let inputs: Vec<f32> = digits.features().as_slice().iter().map(|v| v / 16.0).collect();
     let labels = digits.targets().as_slice();
-    let spec =
-        Spec { sizes: vec![64, 64, 10], batch: 32, lr: 0.1, hidden: Activation::Relu, last: Activation::Identity, scale: 1.0 };
+    let spec = Spec { sizes: vec![64, 64, 10], batch: 32, lr: 0.1, hidden: Activation::Relu, last: Activation::Identity, scale: 1.0 };
     let mut model = spec.model()?;
     let mut optimizer = Sgd::new(spec.lr);
     let mut graph = Graph::new();

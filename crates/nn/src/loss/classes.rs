@@ -122,11 +122,16 @@ impl Count {
         if let Some(counted) = &counted.rows {
             rows = rows.index_select(0, counted);
         }
-        if log {
+        // Without a part for all classes, logarithms other than those of the labels are not needed.
+        let is_direct = log && spread == 0.0;
+        if log && !is_direct {
             rows = rows.log_softmax(-1);
         }
 
-        let mut terms = rows.gather(-1, &counted.labels).squeeze(-1);
+        let mut terms = match counted.labels.reshape([counted.labels.len()]) {
+            Ok(labels) if is_direct => rows.softmax_cross_entropy(-1, &labels),
+            _ => rows.gather(-1, &counted.labels).squeeze(-1),
+        };
         if let Some(weights) = counted.weights {
             terms = terms.masked_mul(graph.constant(weights.cast::<T>()));
         }
@@ -137,7 +142,7 @@ impl Count {
             terms = terms * (1.0 - spread) + rows.sum_axes([-1], false) * (spread / shape[1] as f64);
         }
         // −0 would be printed as such; 0 − 0 is 0.
-        let terms = 0.0 - terms;
+        let terms = if is_direct { terms } else { 0.0 - terms };
         match (self.reduction, counted.rows) {
             (Reduction::Mean, _) if self.weights.is_none() => terms.mean(),
             (Reduction::Mean | Reduction::BatchMean, _) => terms.sum() / divisor,

@@ -131,7 +131,7 @@ impl<T: Real> Sgd<T> {
                 continue;
             };
             let update = self.update(parameter.id(), parameter.value(), gradient)?;
-            if !update.value.as_slice().iter().all(|v| v.is_finite()) {
+            if !update.value.is_finite() {
                 return Err(Error::NonFiniteStep { name, at: None });
             }
             updates.push(Some(update));

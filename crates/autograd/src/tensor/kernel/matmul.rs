@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{overwritten, walk::Walk};
+use super::{overwritten, threads, walk::Walk};
 use crate::{
     error::{Error, ErrorKind},
     real::Real,
@@ -18,7 +18,11 @@ pub trait Gemm: Sized {
     /// `c = a·b`, or `c += a·b` if `accumulate`; `a` is m×k, `b` is k×n, `c` is m×n and row-major.
     #[doc(hidden)]
     #[allow(clippy::too_many_arguments)]
-    fn gemm(size: (usize, usize, usize), a: &[Self], a_strides: Strides, b: &[Self], b_strides: Strides, c: &mut [Self], accumulate: bool);
+    fn gemm(size: (usize, usize, usize), a: &[Self], a_at: Strides, b: &[Self], b_at: Strides, c: &mut [Self], accumulate: bool);
+    /// The same on this thread alone.
+    #[doc(hidden)]
+    #[allow(clippy::too_many_arguments)]
+    fn gemm_alone(size: (usize, usize, usize), a: &[Self], a_at: Strides, b: &[Self], b_at: Strides, c: &mut [Self], accumulate: bool);
 }
 
 /// How two tensors are multiplied: as vectors, matrices or batches of matrices, each transposed or not.
@@ -135,30 +139,46 @@ pub(crate) fn matmul<T: Real>(product: &Product, a: &Tensor<T>, b: &Tensor<T>) -
 
 /// Products of at most this many multiplications are done by plain loops: the library's preparations would cost more.
 const TINY: usize = 512;
-/// Products of at least this many multiplications are worth a second thread.
+/// Products of at least this many multiplications are worth a second thread; outside the pool, which then has to be woken, many more.
 #[cfg(feature = "rayon")]
-const SHARED: usize = 1 << 24;
-
-/// The threads for a product of so many multiplications. The result has the same bits for any number of them.
-fn threads(multiplications: usize) -> gemm_common::Parallelism {
-    #[cfg(feature = "rayon")]
-    if multiplications >= SHARED {
-        return gemm_common::Parallelism::Rayon(0);
-    }
-    let _ = multiplications;
-    gemm_common::Parallelism::None
-}
+const SHARED: (usize, usize) = (1 << 21, 1 << 23);
+/// A part of a shared product has rows in multiples of this many, which the library computes together.
+#[cfg(feature = "rayon")]
+const TILE: usize = 6;
 
 /// The element after the last one that a matrix of this size touches.
 fn reach(rows: usize, columns: usize, (row, column): Strides) -> usize {
     (rows - 1) * row + (columns - 1) * column + 1
 }
 
+/// How many rows of a product each thread computes, if it is worth sharing. The library gives every element the same bits however many
+/// others are computed with it, so that this may depend on the number of threads; only a single row takes another way.
+fn rows_of_part((m, k, n): (usize, usize, usize)) -> Option<usize> {
+    #[cfg(feature = "rayon")]
+    {
+        let multiplications = m.saturating_mul(k).saturating_mul(n);
+        if multiplications >= SHARED.0 && threads::is_worth(multiplications >= SHARED.1) {
+            let rows = m.div_ceil(threads::count()).next_multiple_of(TILE);
+            return (rows < m && m % rows != 1).then_some(rows);
+        }
+    }
+    let _ = (m, k, n);
+    None
+}
+
 macro_rules! gemm {
     ($($t:ident $library:path;)*) => { $(
         impl Gemm for $t {
+            fn gemm(size: (usize, usize, usize), a: &[$t], a_at: Strides, b: &[$t], b_at: Strides, c: &mut [$t], accumulate: bool) {
+                let (m, k, n) = size;
+                let Some(rows) = rows_of_part(size) else { return <$t>::gemm_alone(size, a, a_at, b, b_at, c, accumulate) };
+                let parts = (0..m).step_by(rows).zip(c[..m * n].chunks_mut(rows * n)).collect();
+                threads::each(usize::MAX, parts, &|(row, c): (usize, &mut [$t])| {
+                    <$t>::gemm_alone((rows.min(m - row), k, n), &a[row * a_at.0..], a_at, b, b_at, c, accumulate);
+                });
+            }
             #[allow(unsafe_code)]
-            fn gemm(
+            fn gemm_alone(
                 (m, k, n): (usize, usize, usize),
                 a: &[$t],
                 (a_row, a_column): Strides,
@@ -198,7 +218,7 @@ macro_rules! gemm {
                         b.as_ptr(), stride(b_row), stride(b_column),
                         a.as_ptr(), stride(a_row), stride(a_column),
                         1.0, 1.0, false, false, false,
-                        threads(multiplications),
+                        gemm_common::Parallelism::None,
                     );
                 }
             }

@@ -7,6 +7,7 @@ use super::{
     dispatch::{Kernel, dispatch},
     overwritten,
     reduce::Sums,
+    threads,
     walk::Walk,
 };
 use crate::{
@@ -19,6 +20,8 @@ use crate::{
 
 /// Operands are brought together in blocks of this many elements, which stay in the innermost cache.
 const BLOCK: usize = 256;
+/// What is less than a block is computed in steps of so many, the last one padded.
+const STEP: usize = 16;
 
 /// An operand, block by block, in the order of the result.
 enum Source<'a, T: Real> {
@@ -47,7 +50,8 @@ impl<'a, T: Real> Source<'a, T> {
         })
     }
 
-    #[inline(always)]
+    /// It stays out of the kernels, which would grow by it for every operand.
+    #[inline(never)]
     fn block(&mut self, start: usize, n: usize) -> &[T] {
         match self {
             Source::Straight(elements) => &elements[start..start + n],
@@ -67,6 +71,121 @@ fn sources<'a, T: Real, const N: usize>(x: [&'a Tensor<T>; N], to: &Shape) -> Re
         *source = Source::new(x, to)?;
     }
     Ok(sources)
+}
+
+/// A block of every source; all have `n` elements.
+#[inline(always)]
+fn blocks<'b, T: Real, const N: usize>(sources: &'b mut [Source<'_, T>; N], start: usize, n: usize) -> [&'b [T]; N] {
+    let mut blocks: [&[T]; N] = [&[]; N];
+    for (block, source) in blocks.iter_mut().zip(sources) {
+        *block = source.block(start, n);
+    }
+    blocks
+}
+
+/// What is computed for one element: `Q` numbers of three groups of others.
+trait Element<T, const N: usize, const D: usize, const L: usize, const Q: usize> {
+    fn at<const FMA: bool>(&self, x: [T; N], dx: [T; D], rest: [T; L]) -> [T; Q];
+}
+
+/// The operands of an element function, brought together.
+struct Sources<'a, T: Real, const N: usize, const D: usize, const L: usize> {
+    x: [Source<'a, T>; N],
+    dx: [Source<'a, T>; D],
+    rest: [Source<'a, T>; L],
+}
+
+impl<T: Real, const N: usize, const D: usize, const L: usize> Sources<'_, T, N, D, L> {
+    /// Computes the elements `start .. start + n`, at most a block, into the beginnings of `out`.
+    #[inline(always)]
+    fn compute<E: Element<T, N, D, L, Q>, const FMA: bool, const Q: usize>(
+        &mut self,
+        element: &E,
+        start: usize,
+        n: usize,
+        out: &mut [[T; BLOCK]; Q],
+    ) {
+        let groups = (blocks(&mut self.x, start, n), blocks(&mut self.dx, start, n), blocks(&mut self.rest, start, n));
+        // Instructions of thirty years ago get by with steps: a loop for each of them and function would be half of what is compiled.
+        if FMA && let Some((x, dx, rest)) = arrays_of(&groups, 0) {
+            return straight::<T, E, FMA, N, D, L, Q, BLOCK>(element, x, dx, rest, out);
+        }
+        let mut results = [[T::ZERO; STEP]; Q];
+        let mut done = 0;
+        while done < n {
+            let left = STEP.min(n - done);
+            if let Some((x, dx, rest)) = arrays_of(&groups, done) {
+                straight::<T, E, FMA, N, D, L, Q, STEP>(element, x, dx, rest, &mut results);
+            } else {
+                let (x, dx, rest) = (padded(&groups.0, done), padded(&groups.1, done), padded(&groups.2, done));
+                straight::<T, E, FMA, N, D, L, Q, STEP>(element, x.each_ref(), dx.each_ref(), rest.each_ref(), &mut results);
+            }
+            for (out, result) in out.iter_mut().zip(&results) {
+                out[done..done + left].copy_from_slice(&result[..left]);
+            }
+            done += left;
+        }
+    }
+}
+
+/// The loop over elements. Lengths are constants, and results arrays of their own, so that there is nothing to check at run time, neither
+/// places nor overlaps, and no element is left to a loop that is not vectorised.
+#[inline(always)]
+fn straight<
+    T: Real,
+    E: Element<T, N, D, L, Q>,
+    const FMA: bool,
+    const N: usize,
+    const D: usize,
+    const L: usize,
+    const Q: usize,
+    const M: usize,
+>(
+    element: &E,
+    x: [&[T; M]; N],
+    dx: [&[T; M]; D],
+    rest: [&[T; M]; L],
+    out: &mut [[T; M]; Q],
+) {
+    for i in 0..M {
+        let result = element.at::<FMA>(unrolled(T::ZERO, |k| x[k][i]), unrolled(T::ZERO, |k| dx[k][i]), unrolled(T::ZERO, |k| rest[k][i]));
+        for q in 0..Q {
+            out[q][i] = result[q];
+        }
+    }
+}
+
+type Arrays<'b, T, const N: usize, const D: usize, const L: usize, const M: usize> = ([&'b [T; M]; N], [&'b [T; M]; D], [&'b [T; M]; L]);
+
+/// The elements `at .. at + M` of all slices, if there are so many.
+#[inline(always)]
+fn arrays_of<'b, T: Real, const N: usize, const D: usize, const L: usize, const M: usize>(
+    (x, dx, rest): &([&'b [T]; N], [&'b [T]; D], [&'b [T]; L]),
+    at: usize,
+) -> Option<Arrays<'b, T, N, D, L, M>> {
+    let first = x.first()?.get(at..)?.first_chunk()?;
+    Some((arrays(x, at, first)?, arrays(dx, at, first)?, arrays(rest, at, first)?))
+}
+
+#[inline(always)]
+fn arrays<'b, T, const N: usize, const M: usize>(slices: &[&'b [T]; N], at: usize, filling: &'b [T; M]) -> Option<[&'b [T; M]; N]> {
+    let mut arrays = [filling; N];
+    for (array, slice) in arrays.iter_mut().zip(slices) {
+        *array = slice.get(at..)?.first_chunk()?;
+    }
+    Some(arrays)
+}
+
+/// The elements from `at` on, fewer than a step, and others after them.
+#[inline(never)]
+fn padded<T: Real, const N: usize>(slices: &[&[T]; N], at: usize) -> [[T; STEP]; N] {
+    let mut all = [[T::ONE; STEP]; N];
+    for (array, slice) in all.iter_mut().zip(slices) {
+        for (to, from) in array.iter_mut().zip(&slice[at..]) {
+            *to = *from;
+        }
+    }
+    all
 }
 
 /// The shape all operands stretch to.
@@ -94,26 +213,35 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for One<'_, T, F, N> {
     type Output = T;
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
-        self.function.value(lanes::<T, N, FMA>(|k| self.x[k])).0.0
+        self.function.value(lanes::<T, N, FMA>(self.x)).0.0
     }
 }
 
 struct Map<'a, T: Real, F, const N: usize> {
     function: &'a F,
-    x: [Source<'a, T>; N],
+    sources: Sources<'a, T, N, 0, 0>,
+    /// The place of the first element of `y`.
+    start: usize,
     y: &'a mut [T],
+}
+
+struct ValueOf<'a, F>(&'a F);
+
+impl<T: Real, F: Function<N>, const N: usize> Element<T, N, 0, 0, 1> for ValueOf<'_, F> {
+    #[inline(always)]
+    fn at<const FMA: bool>(&self, x: [T; N], _: [T; 0], _: [T; 0]) -> [T; 1] {
+        [self.0.value(lanes::<T, N, FMA>(x)).0.0]
+    }
 }
 
 impl<T: Real, F: Function<N>, const N: usize> Kernel for Map<'_, T, F, N> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
-        for (i, y) in self.y.chunks_mut(BLOCK).enumerate() {
-            let n = y.len();
-            let x = self.x.each_mut().map(|x| x.block(i * BLOCK, n));
-            for (i, y) in y.iter_mut().enumerate() {
-                *y = self.function.value(lanes::<T, N, FMA>(|k| x[k][i])).0.0;
-            }
+        let mut out = [[T::ZERO; BLOCK]];
+        for (start, y) in (self.start..).step_by(BLOCK).zip(self.y.chunks_mut(BLOCK)) {
+            self.sources.compute::<_, FMA, 1>(&ValueOf(self.function), start, y.len(), &mut out);
+            y.copy_from_slice(&out[0][..y.len()]);
         }
     }
 }
@@ -122,23 +250,60 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for Map<'_, T, F, N> {
 #[inline]
 pub(crate) fn map<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
     if let Some((x, rank)) = all_ones(x) {
-        return Ok(Tensor::one(rank, dispatch(One { function, x })));
+        return Ok(Tensor::one(rank, one(function, x)));
     }
     map_arrays(function, x)
 }
 
+/// f(x₀, …) of single numbers.
+#[inline]
+pub(crate) fn one<T: Real, F: Function<N>, const N: usize>(function: &F, x: [T; N]) -> T {
+    dispatch(One { function, x })
+}
+
+/// Fills an array part by part; `fill` is given the place of the first element of a part.
+fn in_parts<T: Real>(y: &mut [T], fill: &(dyn Fn(usize, &mut [T]) -> Result<(), Error> + Sync)) -> Result<(), Error> {
+    let (len, part) = (y.len(), threads::part_of(y.len()));
+    if len <= part {
+        return fill(0, y);
+    }
+    let parts = (0..).step_by(part).zip(y.chunks_mut(part)).collect();
+    threads::each(len, parts, &|(start, y): (usize, &mut [T])| fill(start, y)).into_iter().collect()
+}
+
+/// Adds `d` to `sum`, which has as many elements.
+pub(crate) fn add_to<T: Real>(sum: &mut [T], d: &[T]) {
+    let added = in_parts(sum, &|start, sum| {
+        sum.iter_mut().zip(&d[start..]).for_each(|(sum, d)| *sum += *d);
+        Ok(())
+    });
+    debug_assert!(added.is_ok());
+}
+
 fn map_arrays<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
+    map_by(x, &|sources, start, y| dispatch(Map { function, sources, start, y }))
+}
+
+/// Runs the kernel of a function of `N` operands on all parts of its result.
+fn map_by<T: Real, const N: usize>(
+    x: [&Tensor<T>; N],
+    kernel: &(dyn Fn(Sources<'_, T, N, 0, 0>, usize, &mut [T]) + Sync),
+) -> Result<Tensor<T>, Error> {
     let shape = common_shape(x.into_iter())?;
     let mut y = overwritten(shape.len())?;
-    dispatch(Map { function, x: sources(x, &shape)?, y: &mut y });
+    in_parts(&mut y, &|start, y| {
+        kernel(Sources { x: sources(x, &shape)?, dx: [], rest: [] }, start, y);
+        Ok(())
+    })?;
     Ok(Tensor::of(shape, y))
 }
 
 /// Which slopes of a function are numbers that stand in its rule.
-#[inline]
+#[inline(always)]
 pub(crate) fn structure<F: Function<N>, const N: usize>(function: &F) -> [Option<f64>; N] {
     let one = X(Lane::<f64, false>(1.0));
-    function.slopes([one; N], one, [true; N]).map(|slope| match slope {
+    let slopes = function.slopes([one; N], one, [true; N]);
+    unrolled(None, |k| match slopes[k] {
         Slope::Const(c) => Some(c),
         Slope::Of(_) => None,
     })
@@ -155,67 +320,98 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for OneGradient<'_, T, F, N
     type Output = [T; N];
     #[inline(always)]
     fn run<const FMA: bool>(self) -> [T; N] {
-        gradient::<T, F, N, FMA>(self.function, |k| self.x[k], self.y, self.g)
+        gradient::<T, F, N, FMA>(self.function, self.x, self.y, self.g)
     }
 }
 
 /// The operands of one element.
 #[inline(always)]
-fn lanes<T: Real, const N: usize, const FMA: bool>(x: impl Fn(usize) -> T) -> [X<Lane<T, FMA>>; N] {
-    unrolled(X(Lane(T::ZERO)), |k| X(Lane(x(k))))
+fn lanes<T: Real, const N: usize, const FMA: bool>(x: [T; N]) -> [X<Lane<T, FMA>>; N] {
+    unrolled(X(Lane(T::ZERO)), |k| X(Lane(x[k])))
 }
 
 /// g·∂y/∂xₖ for one element.
 #[inline(always)]
-fn gradient<T: Real, F: Function<N>, const N: usize, const FMA: bool>(function: &F, x: impl Fn(usize) -> T, y: T, g: T) -> [T; N] {
+fn gradient<T: Real, F: Function<N>, const N: usize, const FMA: bool>(function: &F, x: [T; N], y: T, g: T) -> [T; N] {
     let (y, g) = (Lane::<T, FMA>(y), Lane::<T, FMA>(g));
     let slopes = function.slopes(lanes(x), X(y), [true; N]);
     unrolled(T::ZERO, |k| slopes[k].times(Slope::Of(g)).or_lit(g).0)
 }
 
-/// Where the gradient of one operand goes.
-enum Target<T: Real> {
+/// Where a part of the gradient of one operand goes.
+enum Target<'a, T: Real> {
     Nowhere,
-    Straight(Buffer<T>, Shape),
+    /// The elements of this part.
+    Straight(&'a mut [T]),
     Summed(Sums),
 }
 
-struct Gradients<'a, T: Real, F, const N: usize> {
-    function: &'a F,
-    x: [Source<'a, T>; N],
-    y: Source<'a, T>,
-    g: Source<'a, T>,
+/// Where the parts of all gradients went.
+struct Targets<'t, T: Real, const N: usize>([Target<'t, T>; N]);
+
+/// One part of the gradients of a function, and where they go.
+struct Part<'a, 't, T: Real, const N: usize> {
+    /// The operands; then the value and the incoming gradient.
+    sources: Sources<'a, T, N, 0, 2>,
+    start: usize,
     len: usize,
-    targets: [Target<T>; N],
+    targets: [Target<'t, T>; N],
 }
 
-impl<T: Real, F: Function<N>, const N: usize> Kernel for Gradients<'_, T, F, N> {
-    type Output = [Target<T>; N];
+struct Gradients<'a, 't, T: Real, F, const N: usize> {
+    function: &'a F,
+    part: Part<'a, 't, T, N>,
+}
+
+struct GradientOf<'a, F>(&'a F);
+
+impl<T: Real, F: Function<N>, const N: usize> Element<T, N, 0, 2, N> for GradientOf<'_, F> {
     #[inline(always)]
-    fn run<const FMA: bool>(mut self) -> [Target<T>; N] {
-        // Local arrays overlap with nothing, which lets the loop vectorise without checks.
+    fn at<const FMA: bool>(&self, x: [T; N], _: [T; 0], [y, g]: [T; 2]) -> [T; N] {
+        gradient::<T, F, N, FMA>(self.0, x, y, g)
+    }
+}
+
+impl<'t, T: Real, F: Function<N>, const N: usize> Kernel for Gradients<'_, 't, T, F, N> {
+    type Output = Targets<'t, T, N>;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> Targets<'t, T, N> {
+        let Gradients { function, mut part } = self;
         let mut results = [[T::ZERO; BLOCK]; N];
-        let mut start = 0;
-        while start < self.len {
-            let n = BLOCK.min(self.len - start);
-            let x = self.x.each_mut().map(|x| x.block(start, n));
-            let (y, g) = (self.y.block(start, n), self.g.block(start, n));
-            for i in 0..n {
-                let d = gradient::<T, F, N, FMA>(self.function, |k| x[k][i], y[i], g[i]);
-                for k in 0..N {
-                    results[k][i] = d[k];
-                }
-            }
-            for (target, result) in self.targets.iter_mut().zip(&results) {
-                match target {
-                    Target::Nowhere => {}
-                    Target::Straight(to, _) => to[start..start + n].copy_from_slice(&result[..n]),
-                    Target::Summed(sums) => sums.add(start, &result[..n]),
-                }
-            }
-            start += n;
+        for done in (0..part.len).step_by(BLOCK) {
+            let n = BLOCK.min(part.len - done);
+            part.sources.compute::<_, FMA, N>(&GradientOf(function), part.start + done, n, &mut results);
+            part.put(done, n, &results);
         }
-        self.targets
+        Targets(part.targets)
+    }
+}
+
+impl<T: Real, const N: usize> Part<'_, '_, T, N> {
+    /// Puts the gradients of `n` elements, `done` of this part precede, where they go.
+    #[inline(never)]
+    fn put(&mut self, done: usize, n: usize, results: &[[T; BLOCK]; N]) {
+        for (target, result) in self.targets.iter_mut().zip(results) {
+            match target {
+                Target::Nowhere => {}
+                Target::Straight(to) => to[done..done + n].copy_from_slice(&result[..n]),
+                Target::Summed(sums) => dispatch(Summing { sums, start: self.start + done, run: &result[..n] }),
+            }
+        }
+    }
+}
+
+struct Summing<'a, T> {
+    sums: &'a mut Sums,
+    start: usize,
+    run: &'a [T],
+}
+
+impl<T: Real> Kernel for Summing<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        self.sums.add(self.start, self.run);
     }
 }
 
@@ -229,10 +425,16 @@ pub(crate) fn gradients<T: Real, F: Function<N>, const N: usize>(
     needs: [bool; N],
 ) -> Result<[Option<Tensor<T>>; N], Error> {
     if let (Some((values, _)), Some(y), Some(g)) = (all_ones(x), y.as_one(), g.as_one()) {
-        let d = dispatch(OneGradient { function, x: values, y, g });
+        let d = gradients_of_one(function, values, y, g);
         return Ok(from_fn(|k| needs[k].then(|| Tensor::one(x[k].rank(), d[k]))));
     }
     gradients_of_arrays(function, x, y, g, needs)
+}
+
+/// g·∂y/∂xₖ of single numbers.
+#[inline]
+pub(crate) fn gradients_of_one<T: Real, F: Function<N>, const N: usize>(function: &F, x: [T; N], y: T, g: T) -> [T; N] {
+    dispatch(OneGradient { function, x, y, g })
 }
 
 fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
@@ -242,22 +444,69 @@ fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
     g: &Tensor<T>,
     needs: [bool; N],
 ) -> Result<[Option<Tensor<T>>; N], Error> {
+    gradients_by(x, y, g, needs, &|part| dispatch(Gradients { function, part }))
+}
+
+/// Runs the kernel of the gradients of a function of `N` operands on all parts.
+fn gradients_by<T: Real, const N: usize>(
+    x: [&Tensor<T>; N],
+    y: &Tensor<T>,
+    g: &Tensor<T>,
+    needs: [bool; N],
+    kernel: &(dyn for<'a, 't> Fn(Part<'a, 't, T, N>) -> Targets<'t, T, N> + Sync),
+) -> Result<[Option<Tensor<T>>; N], Error> {
     let shape = *y.shape();
-    let mut targets = [const { Target::Nowhere }; N];
-    for k in (0..N).filter(|&k| needs[k]) {
-        targets[k] = if x[k].shape().len() == shape.len() {
-            Target::Straight(overwritten(shape.len())?, *x[k].shape())
-        } else {
-            Target::Summed(Sums::new(&shape, x[k].shape())?)
-        };
+    let is_summed: [bool; N] = from_fn(|k| needs[k] && x[k].len() != shape.len());
+    let mut straight: [Option<Buffer<T>>; N] = [const { None }; N];
+    for k in (0..N).filter(|&k| needs[k] && !is_summed[k]) {
+        straight[k] = Some(overwritten(shape.len())?);
     }
-    let x = sources(x, &shape)?;
-    let kernel = Gradients { function, x, y: Source::new(y, &shape)?, g: Source::new(g, &shape)?, len: shape.len(), targets };
-    Ok(dispatch(kernel).map(|target| match target {
-        Target::Nowhere => None,
-        Target::Straight(elements, shape) => Some(Tensor::of(shape, elements)),
-        Target::Summed(sums) => Some(sums.finish(1.0)),
+    let run = |start: usize, len: usize, targets| {
+        let sources = Sources { x: sources(x, &shape)?, dx: [], rest: [Source::new(y, &shape)?, Source::new(g, &shape)?] };
+        Ok::<_, Error>(kernel(Part { sources, start, len, targets }).0)
+    };
+    // Each part has sums of its own, which should be small beside it.
+    let part = threads::part_of(shape.len());
+    let part = if (0..N).any(|k| is_summed[k] && !Sums::fit(x[k].len(), part)) { shape.len().max(1) } else { part };
+    let mut sums: [Option<Sums>; N] = [const { None }; N];
+    let mut slices = straight.each_mut().map(|buffer| buffer.as_mut().map(|buffer| buffer.chunks_mut(part)));
+    let mut parts = Vec::new();
+    for start in (0..shape.len().max(1)).step_by(part) {
+        let mut targets = [const { Target::Nowhere }; N];
+        for k in 0..N {
+            if is_summed[k] {
+                targets[k] = Target::Summed(Sums::new(&shape, x[k].shape())?);
+            } else if let Some(slice) = slices[k].as_mut().and_then(Iterator::next) {
+                targets[k] = Target::Straight(slice);
+            }
+        }
+        let len = part.min(shape.len() - start);
+        if len == shape.len() {
+            collect(run(start, len, targets)?, &mut sums);
+        } else {
+            parts.push((start, len, targets));
+        }
+    }
+    for targets in threads::each(shape.len(), parts, &|(start, len, targets)| run(start, len, targets)) {
+        collect(targets?, &mut sums);
+    }
+    Ok(from_fn(|k| match (straight[k].take(), sums[k].take()) {
+        (Some(elements), _) => Some(Tensor::of(*x[k].shape(), elements)),
+        (None, Some(sums)) => Some(sums.finish(1.0)),
+        (None, None) => None,
     }))
+}
+
+/// Adds the sums of one part to those of the parts before it.
+fn collect<T: Real, const N: usize>(targets: [Target<'_, T>; N], sums: &mut [Option<Sums>; N]) {
+    for (target, sums) in targets.into_iter().zip(sums) {
+        if let Target::Summed(part) = target {
+            match sums {
+                Some(sums) => sums.absorb(part),
+                None => *sums = Some(part),
+            }
+        }
+    }
 }
 
 struct OneTangent<'a, T, F, const N: usize> {
@@ -271,31 +520,42 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for OneTangent<'_, T, F, N>
     type Output = T;
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
-        self.function.tangent(lanes::<T, N, FMA>(|k| self.x[k]), X(Lane(self.y)), unrolled(Lane(T::ZERO), |k| Lane(self.dx[k]))).0
+        slope_along::<T, F, N, FMA>(self.function, self.x, self.dx, self.y)
     }
+}
+
+/// Σₖ ∂y/∂xₖ·dxₖ for one element.
+#[inline(always)]
+fn slope_along<T: Real, F: Function<N>, const N: usize, const FMA: bool>(function: &F, x: [T; N], dx: [T; N], y: T) -> T {
+    function.tangent(lanes::<T, N, FMA>(x), X(Lane(y)), unrolled(Lane(T::ZERO), |k| Lane(dx[k]))).0
 }
 
 struct Tangent<'a, T: Real, F, const N: usize> {
     function: &'a F,
-    x: [Source<'a, T>; N],
-    y: Source<'a, T>,
-    dx: [Source<'a, T>; N],
+    /// The operands, their directions, and the value.
+    sources: Sources<'a, T, N, N, 1>,
+    /// The place of the first element of `dy`.
+    start: usize,
     dy: &'a mut [T],
+}
+
+struct TangentOf<'a, F>(&'a F);
+
+impl<T: Real, F: Function<N>, const N: usize> Element<T, N, N, 1, 1> for TangentOf<'_, F> {
+    #[inline(always)]
+    fn at<const FMA: bool>(&self, x: [T; N], dx: [T; N], [y]: [T; 1]) -> [T; 1] {
+        [slope_along::<T, F, N, FMA>(self.0, x, dx, y)]
+    }
 }
 
 impl<T: Real, F: Function<N>, const N: usize> Kernel for Tangent<'_, T, F, N> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(mut self) {
-        for (i, dy) in self.dy.chunks_mut(BLOCK).enumerate() {
-            let n = dy.len();
-            let x = self.x.each_mut().map(|x| x.block(i * BLOCK, n));
-            let dx = self.dx.each_mut().map(|dx| dx.block(i * BLOCK, n));
-            let y = self.y.block(i * BLOCK, n);
-            for (i, dy) in dy.iter_mut().enumerate() {
-                let moving = unrolled(Lane(T::ZERO), |k| Lane(dx[k][i]));
-                *dy = self.function.tangent(lanes::<T, N, FMA>(|k| x[k][i]), X(Lane(y[i])), moving).0;
-            }
+        let mut out = [[T::ZERO; BLOCK]];
+        for (start, dy) in (self.start..).step_by(BLOCK).zip(self.dy.chunks_mut(BLOCK)) {
+            self.sources.compute::<_, FMA, 1>(&TangentOf(self.function), start, dy.len(), &mut out);
+            dy.copy_from_slice(&out[0][..dy.len()]);
         }
     }
 }
@@ -312,8 +572,21 @@ pub(crate) fn tangent<T: Real, F: Function<N>, const N: usize>(
     if let (Some((x, rank)), Some(y), Some((dx, _))) = (all_ones(x), y.as_one(), all_ones(dx)) {
         return Ok(Tensor::one(rank, dispatch(OneTangent { function, x, y, dx })));
     }
+    tangent_by(x, y, dx, &|sources, start, dy| dispatch(Tangent { function, sources, start, dy }))
+}
+
+/// Runs the kernel of the forward derivative of a function of `N` operands on all parts of its result.
+fn tangent_by<T: Real, const N: usize>(
+    x: [&Tensor<T>; N],
+    y: &Tensor<T>,
+    dx: [&Tensor<T>; N],
+    kernel: &(dyn Fn(Sources<'_, T, N, N, 1>, usize, &mut [T]) + Sync),
+) -> Result<Tensor<T>, Error> {
     let shape = *y.shape();
     let mut dy = overwritten(shape.len())?;
-    dispatch(Tangent { function, x: sources(x, &shape)?, y: Source::new(y, &shape)?, dx: sources(dx, &shape)?, dy: &mut dy });
+    in_parts(&mut dy, &|start, dy| {
+        kernel(Sources { x: sources(x, &shape)?, dx: sources(dx, &shape)?, rest: [Source::new(y, &shape)?] }, start, dy);
+        Ok(())
+    })?;
     Ok(Tensor::of(shape, dy))
 }

@@ -3,6 +3,7 @@
 use super::{
     Buffer, allocate,
     dispatch::{Kernel, dispatch},
+    threads,
     walk::Walk,
 };
 use crate::{error::Error, real::Real, shape::Shape, tensor::Tensor};
@@ -75,6 +76,34 @@ impl Sums {
         });
     }
 
+    /// Whether so many sums are small beside a part of so many elements, so that each part can have its own.
+    pub(crate) fn fit(sums: usize, part: usize) -> bool {
+        sums <= part / 4
+    }
+
+    /// The sums over all elements, part by part; `add` adds those from a place on, so many, to the sums of its part.
+    fn in_parts(from: &Shape, to: &Shape, add: &(dyn Fn(Sums, usize, usize) -> Sums + Sync)) -> Result<Sums, Error> {
+        let (len, part) = (from.len(), threads::part_of(from.len()));
+        if len <= part || !Sums::fit(to.len(), part) {
+            return Ok(add(Sums::new(from, to)?, 0, len));
+        }
+        let starts = (0..len).step_by(part);
+        let parts = starts.map(|start| Ok((Sums::new(from, to)?, start))).collect::<Result<Vec<_>, Error>>()?;
+        let mut all = threads::each(len, parts, &|(sums, start)| add(sums, start, part.min(len - start))).into_iter();
+        let mut total = all.next().map_or_else(|| Sums::new(from, to), Ok)?;
+        all.for_each(|sums| total.absorb(sums));
+        Ok(total)
+    }
+
+    /// Adds the sums of the next part.
+    pub(crate) fn absorb(&mut self, mut next: Sums) {
+        self.settle();
+        next.settle();
+        for (total, next) in self.totals.iter_mut().zip(&next.totals) {
+            *total += next;
+        }
+    }
+
     /// The sums, each divided by `by`, as a tensor.
     pub(crate) fn finish<T: Real>(mut self, by: f64) -> Tensor<T> {
         self.settle();
@@ -92,20 +121,24 @@ impl Sums {
 
 struct SumTo<'a, T> {
     elements: &'a [T],
+    start: usize,
     sums: Sums,
-    /// What each sum is divided by.
-    by: f64,
 }
 
 impl<T: Real> Kernel for SumTo<'_, T> {
-    type Output = Tensor<T>;
+    type Output = Sums;
     #[inline(always)]
-    fn run<const FMA: bool>(mut self) -> Tensor<T> {
+    fn run<const FMA: bool>(mut self) -> Sums {
         if !self.elements.is_empty() {
-            self.sums.add(0, self.elements);
+            self.sums.add(self.start, self.elements);
         }
-        self.sums.finish(self.by)
+        self.sums
     }
+}
+
+fn sums_to<T: Real>(x: &Tensor<T>, shape: &Shape) -> Result<Sums, Error> {
+    let elements = x.as_slice();
+    Sums::in_parts(x.shape(), shape, &|sums, start, len| dispatch(SumTo { elements: &elements[start..start + len], start, sums }))
 }
 
 /// The sum over the axes in which `shape` has length 1, or none, and `x` more.
@@ -113,13 +146,13 @@ pub(crate) fn sum_to<T: Real>(x: &Tensor<T>, shape: &Shape) -> Result<Tensor<T>,
     if x.shape().len() == shape.len() && !x.is_empty() {
         return Ok(x.with_shape(*shape));
     }
-    Ok(dispatch(SumTo { elements: x.as_slice(), sums: Sums::new(x.shape(), shape)?, by: 1.0 }))
+    Ok(sums_to(x, shape)?.finish(1.0))
 }
 
 /// The mean over the axes in which `shape` has length 1, or none, and `x` more.
 pub(crate) fn mean_to<T: Real>(x: &Tensor<T>, shape: &Shape) -> Result<Tensor<T>, Error> {
     let by = x.len() as f64 / shape.len().max(1) as f64;
-    Ok(dispatch(SumTo { elements: x.as_slice(), sums: Sums::new(x.shape(), shape)?, by }))
+    Ok(sums_to(x, shape)?.finish(by))
 }
 
 /// Elements that stand next to each other are prepared in blocks of this many before they are added up.
@@ -127,26 +160,27 @@ const PREPARED: usize = 256;
 
 struct SumOf<'a, T, F> {
     elements: &'a [T],
+    start: usize,
     from: &'a [f64],
-    walk: Walk,
+    walk: &'a Walk,
     sums: Sums,
     function: F,
 }
 
 impl<T: Real, F: Fn(f64, f64) -> f64> Kernel for SumOf<'_, T, F> {
-    type Output = Tensor<f64>;
+    type Output = Sums;
     #[inline(always)]
-    fn run<const FMA: bool>(mut self) -> Tensor<f64> {
+    fn run<const FMA: bool>(mut self) -> Sums {
         let (mut from, mut values) = ([0.0; PREPARED], [0.0; PREPARED]);
-        for (i, run) in self.elements.chunks(PREPARED).enumerate() {
+        for (start, run) in (self.start..).step_by(PREPARED).zip(self.elements.chunks(PREPARED)) {
             let (from, values) = (&mut from[..run.len()], &mut values[..run.len()]);
-            self.walk.read(self.from, i * PREPARED, from);
+            self.walk.read(self.from, start, from);
             for ((value, v), from) in values.iter_mut().zip(run).zip(from) {
                 *value = (self.function)(v.to_f64(), *from);
             }
-            self.sums.add(i * PREPARED, values);
+            self.sums.add(start, values);
         }
-        self.sums.finish(1.0)
+        self.sums
     }
 }
 
@@ -155,10 +189,13 @@ pub(crate) fn sum_of<T: Real>(
     x: &Tensor<T>,
     c: &Tensor<f64>,
     shape: &Shape,
-    function: impl Fn(f64, f64) -> f64,
+    function: impl Fn(f64, f64) -> f64 + Copy + Send + Sync,
 ) -> Result<Tensor<f64>, Error> {
-    let (walk, sums) = (Walk::stretch(c.shape(), x.shape()), Sums::new(x.shape(), shape)?);
-    Ok(dispatch(SumOf { elements: x.as_slice(), from: c.as_slice(), walk, sums, function }))
+    let (walk, elements) = (Walk::stretch(c.shape(), x.shape()), x.as_slice());
+    let sums = Sums::in_parts(x.shape(), shape, &|sums, start, len| {
+        dispatch(SumOf { elements: &elements[start..start + len], start, from: c.as_slice(), walk: &walk, sums, function })
+    })?;
+    Ok(sums.finish(1.0))
 }
 
 /// The means over the axes in which `kept` has length 1, of which there is at least one element, in double precision. They are counted
@@ -219,7 +256,7 @@ pub(crate) trait Fold<T> {
 
 /// The larger number, or NaN if one is.
 #[inline(always)]
-fn larger<T: Real>(a: T, b: T) -> T {
+pub(crate) fn larger<T: Real>(a: T, b: T) -> T {
     if (a >= b) | a.is_nan() { a } else { b }
 }
 
@@ -265,7 +302,8 @@ folds! {
 
 struct FoldTo<'a, T, F: Fold<T>> {
     elements: &'a [T],
-    walk: Walk,
+    start: usize,
+    walk: &'a Walk,
     totals: Buffer<F::Total>,
 }
 
@@ -273,8 +311,8 @@ impl<T: Real, F: Fold<T>> Kernel for FoldTo<'_, T, F> {
     type Output = Buffer<F::Total>;
     #[inline(always)]
     fn run<const FMA: bool>(self) -> Buffer<F::Total> {
-        let FoldTo { elements, walk, mut totals } = self;
-        walk.runs(0, elements.len(), |done, n, at, stride| {
+        let FoldTo { elements, start, walk, mut totals } = self;
+        walk.runs(start, elements.len(), |done, n, at, stride| {
             let run = &elements[done..done + n];
             match stride {
                 0 => {
@@ -301,13 +339,26 @@ impl<T: Real, F: Fold<T>> Kernel for FoldTo<'_, T, F> {
 
 /// All elements put together over the axes in which `shape` has length 1, or none, and `x` more.
 pub(crate) fn fold_to<F: Fold<T>, T: Real>(_fold: F, x: &Tensor<T>, shape: &Shape) -> Result<Tensor<F::Total>, Error> {
-    let mut totals = allocate(shape.len())?;
-    totals.fill(F::start());
+    let fresh = || -> Result<Buffer<F::Total>, Error> {
+        let mut totals = allocate(shape.len())?;
+        totals.fill(F::start());
+        Ok(totals)
+    };
     if x.is_empty() {
-        return Ok(Tensor::of(*shape, totals));
+        return Ok(Tensor::of(*shape, fresh()?));
     }
-    let walk = Walk::stretch(shape, x.shape());
-    Ok(Tensor::of(*shape, dispatch(FoldTo::<T, F> { elements: x.as_slice(), walk, totals })))
+    let (walk, elements, len) = (Walk::stretch(shape, x.shape()), x.as_slice(), x.len());
+    let part = threads::part_of(len);
+    let part = if Sums::fit(shape.len(), part) { part } else { len };
+    let parts = (0..len).step_by(part).map(|start| Ok((fresh()?, start))).collect::<Result<Vec<_>, Error>>()?;
+    let all = threads::each(len, parts, &|(totals, start)| {
+        dispatch(FoldTo::<T, F> { elements: &elements[start..len.min(start + part)], start, walk: &walk, totals })
+    });
+    let all = all.into_iter().reduce(|mut totals, next| {
+        totals.iter_mut().zip(&next).for_each(|(total, next)| *total = F::merge(*total, *next));
+        totals
+    });
+    Ok(Tensor::of(*shape, all.map_or_else(fresh, Ok)?))
 }
 
 /// The largest element over the axes in which `shape` has length 1, or none, and `x` more; −∞ of none.

@@ -4,7 +4,10 @@ use crate::{
     error::Error,
     real::Real,
     shape::{MAX_RANK, Shape},
-    tensor::{Tensor, kernel::overwritten},
+    tensor::{
+        Tensor,
+        kernel::{overwritten, threads},
+    },
 };
 
 /// For each element of a shape in row-major order, the place of an element in an array.
@@ -56,7 +59,7 @@ impl Walk {
 
     /// Calls `visit(done, n, at, stride)` for each straight run among the elements `start .. start + len`:
     /// `n` elements, `done` of which precede them in the range, stand at `at`, `at + stride`, ….
-    #[inline]
+    #[inline(always)]
     pub(crate) fn runs(&self, start: usize, len: usize, mut visit: impl FnMut(usize, usize, usize, isize)) {
         let last = self.rank - 1;
         let (mut position, mut rest, mut at) = ([0; MAX_RANK], start, self.offset.cast_signed());
@@ -87,7 +90,8 @@ impl Walk {
         }
     }
 
-    /// Copies the elements `start .. start + to.len()` of the walk.
+    /// Copies the elements `start .. start + to.len()` of the walk. It stays out of the kernels, whose loops would grow by it.
+    #[inline(never)]
     pub(crate) fn read<T: Real>(&self, from: &[T], start: usize, to: &mut [T]) {
         self.runs(start, to.len(), |done, n, at, stride| {
             let to = &mut to[done..done + n];
@@ -102,7 +106,11 @@ impl Walk {
     /// All elements of the walk, as a tensor of `shape`, which has as many.
     pub(crate) fn gather<T: Real>(&self, from: &[T], shape: Shape) -> Result<Tensor<T>, Error> {
         let mut elements = overwritten(shape.len())?;
-        if !elements.is_empty() {
+        let (len, part) = (elements.len(), threads::part_of(elements.len()));
+        if len > part {
+            let parts = (0..).step_by(part).zip(elements.chunks_mut(part)).collect();
+            threads::each(len, parts, &|(start, to): (usize, &mut [T])| self.read(from, start, to));
+        } else if len > 0 {
             self.read(from, 0, &mut elements);
         }
         Ok(Tensor::of(shape, elements))
