@@ -10,7 +10,7 @@ use crate::{
     shape::Shape,
     tensor::{
         Tensor,
-        kernel::{Buffer, threads, overwritten},
+        kernel::{Buffer, overwritten, threads},
     },
     var::Var,
 };
@@ -192,4 +192,3 @@ fn each_of<T: Real>(tasks: Vec<Task<'_, T>>, f: impl Fn(Task<'_, T>) -> Result<(
 fn each_of<T: Real>(tasks: Vec<Task<'_, T>>, f: impl Fn(Task<'_, T>) -> Result<(), Error>) -> Result<(), Error> {
     tasks.into_iter().try_for_each(f)
 }
-

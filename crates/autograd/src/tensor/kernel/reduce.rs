@@ -256,7 +256,7 @@ pub(crate) trait Fold<T> {
 
 /// The larger number, or NaN if one is.
 #[inline(always)]
-pub(crate) fn larger<T: Real>(a: T, b: T) -> T {
+fn larger<T: Real>(a: T, b: T) -> T {
     if (a >= b) | a.is_nan() { a } else { b }
 }
 

@@ -3,17 +3,9 @@
 use super::{
     Buffer,
     dispatch::{Kernel, dispatch},
-    overwritten,
-    reduce::larger,
-    threads,
+    overwritten, threads,
 };
-use crate::{
-    elementary::Numeric,
-    error::Error,
-    real::Real,
-    shape::Shape,
-    tensor::Tensor,
-};
+use crate::{elementary::Numeric, error::Error, real::Real, shape::Shape, tensor::Tensor};
 
 /// How many elements are looked at side by side.
 const LANES: usize = 16;
@@ -34,40 +26,60 @@ impl<T: Real> Kernel for Rows<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        for ((row, largest), sum) in self.x.chunks(self.n).zip(self.largest).zip(self.sums) {
+        // Loops count places: iterators would be left as calls in the middle of a kernel.
+        for (i, row) in self.x.chunks(self.n).enumerate() {
             let (groups, rest) = row.as_chunks::<LANES>();
+            // NaN is passed over here, and makes the sum NaN.
             let mut lanes = [T::NEG_INFINITY; LANES];
             for group in groups {
-                for (lane, v) in lanes.iter_mut().zip(group) {
-                    *lane = larger(*lane, *v);
+                for k in 0..LANES {
+                    lanes[k] = if group[k] > lanes[k] { group[k] } else { lanes[k] };
                 }
             }
-            *largest = lanes.iter().chain(rest).fold(T::NEG_INFINITY, |a, &b| larger(a, b));
-            if self.is_finite && !largest.is_finite() && !largest.is_nan() {
-                *largest = T::ZERO;
+            let mut largest = T::NEG_INFINITY;
+            for k in 0..LANES {
+                largest = if lanes[k] > largest { lanes[k] } else { largest };
             }
+            for v in rest {
+                largest = if *v > largest { *v } else { largest };
+            }
+            if self.is_finite && !largest.is_finite() {
+                largest = T::ZERO;
+            }
+            self.largest[i] = largest;
             let mut total = 0.0;
             for groups in groups.chunks(SETTLE) {
-                let mut lanes = [T::ZERO; LANES];
-                for group in groups {
-                    for (lane, v) in lanes.iter_mut().zip(group) {
-                        *lane += Numeric::exp::<FMA>(*v - *largest);
-                    }
-                }
-                total += lanes.iter().map(|lane| lane.to_f64()).sum::<f64>();
+                total += sum_of_exp::<T, FMA>(groups, largest);
             }
-            // The last few are filled up with their first, which then counts once.
-            if let Some(&first) = rest.first() {
-                let mut group = [first; LANES];
-                group[..rest.len()].copy_from_slice(rest);
-                for v in &mut group {
-                    *v = Numeric::exp::<FMA>(*v - *largest);
+            // The last few are filled up with −∞, which adds 0.
+            let mut group = [T::NEG_INFINITY; LANES];
+            group[..rest.len()].copy_from_slice(rest);
+            if largest.is_finite() && !rest.is_empty() {
+                total += sum_of_exp::<T, FMA>(&[group], largest);
+            } else {
+                for v in rest {
+                    total += Numeric::exp::<FMA>(*v - largest).to_f64();
                 }
-                total += group[..rest.len()].iter().map(|v| v.to_f64()).sum::<f64>();
             }
-            *sum = T::of(total);
+            self.sums[i] = T::of(total);
         }
     }
+}
+
+/// Σ e^(x − largest) over a few groups.
+#[inline(always)]
+fn sum_of_exp<T: Real, const FMA: bool>(groups: &[[T; LANES]], largest: T) -> f64 {
+    let mut lanes = [T::ZERO; LANES];
+    for group in groups {
+        for k in 0..LANES {
+            lanes[k] += Numeric::exp::<FMA>(group[k] - largest);
+        }
+    }
+    let mut total = 0.0;
+    for lane in lanes {
+        total += lane.to_f64();
+    }
+    total
 }
 
 /// The largest element of each row of `n`, and the sum of e^(x − largest) over it, both of shape `kept`.
