@@ -15,7 +15,10 @@ use safetensors::{
     tensor::{Dtype, TensorView},
 };
 
-use crate::{error::Error, module::Parameters};
+use crate::{
+    error::Error,
+    module::{Name, Parameters},
+};
 
 /// Saves all parameters of a model in a [safetensors](https://github.com/huggingface/safetensors) file.
 ///
@@ -63,8 +66,8 @@ pub fn load<T: Real, M: Parameters<T> + ?Sized>(model: &mut M, path: impl AsRef<
     let bytes = fs::read(path).map_err(|cause| Error::Io { path: path.to_owned(), cause })?;
     let mut values = from_bytes(model, &bytes, path)?;
     let mut failed = None;
-    model.visit_mut("", &mut |name, parameter| {
-        if let Some(value) = values.remove(&name) {
+    model.visit_mut(&Name::ROOT, &mut |name, parameter| {
+        if let Some(value) = values.remove(&name.to_string()) {
             failed = parameter.set(value).err().or(failed.take());
         }
     });

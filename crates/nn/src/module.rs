@@ -1,5 +1,7 @@
 //! Models: what has parameters, under names in a fixed order, and what maps one variable to another.
 
+use std::fmt;
+
 use autograd::{Error, ErrorKind, Graph, Real, Var};
 
 use crate::parameter::Parameter;
@@ -9,11 +11,11 @@ use crate::parameter::Parameter;
 /// Names are joined with dots, as in PyTorch: `layers.0.weight`. Their order is that in which the fields are listed, and never changes.
 /// For a struct, [`parameters!`](crate::parameters) writes the implementation.
 pub trait Parameters<T: Real> {
-    /// Shows each parameter, with its name, to `f`. All names begin with `prefix`.
-    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(String, &'a Parameter<T>));
+    /// Shows each parameter, with its name, to `f`. All names begin with `name`.
+    fn visit<'a>(&'a self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a Parameter<T>));
 
     /// As [`visit`](Parameters::visit), in the same order, for changing them.
-    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(String, &'a mut Parameter<T>));
+    fn visit_mut<'a>(&'a mut self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a mut Parameter<T>));
 
     /// All parameters with their names.
     ///
@@ -28,7 +30,7 @@ pub trait Parameters<T: Real> {
     /// ```
     fn named_parameters(&self) -> Vec<(String, &Parameter<T>)> {
         let mut all = Vec::new();
-        self.visit("", &mut |name, parameter| all.push((name, parameter)));
+        self.visit(&Name::ROOT, &mut |name, parameter| all.push((name.to_string(), parameter)));
         all
     }
 
@@ -74,7 +76,7 @@ pub trait Parameters<T: Real> {
     /// How many numbers are learned.
     fn parameter_count(&self) -> usize {
         let mut count = 0;
-        self.visit("", &mut |_, parameter| count += parameter.value().len());
+        self.visit(&Name::ROOT, &mut |_, parameter| count += parameter.value().len());
         count
     }
 }
@@ -113,70 +115,114 @@ pub trait Module<T: Real>: Parameters<T> {
     fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T>;
 }
 
-/// `prefix.name`, or `name` where there is no prefix: how names of parameters are made.
+/// The name of a parameter while a model is visited: `layers.0.weight`. It becomes text only where somebody asks for it, which in a step of
+/// training nobody does.
 ///
 /// ```
-/// assert_eq!(nn::module::join("layers.0", "weight"), "layers.0.weight");
-/// assert_eq!(nn::module::join("", "weight"), "weight");
+/// use nn::module::Name;
+/// let layers = Name::ROOT.field("layers");
+/// assert_eq!(layers.place(0).field("weight").to_string(), "layers.0.weight");
 /// ```
-#[must_use]
-pub fn join(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+#[derive(Debug, Clone, Copy)]
+pub struct Name<'n> {
+    parent: Option<&'n Name<'n>>,
+    last: Segment<'n>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Segment<'n> {
+    Root,
+    Field(&'n str),
+    Place(usize),
+}
+
+impl Name<'static> {
+    /// The name of the model itself, which is empty.
+    pub const ROOT: Name<'static> = Name { parent: None, last: Segment::Root };
+}
+
+impl<'n> Name<'n> {
+    /// The name of a field.
+    #[must_use]
+    pub fn field(&'n self, field: &'n str) -> Name<'n> {
+        Name { parent: Some(self), last: Segment::Field(field) }
+    }
+
+    /// The name of an item of a list.
+    #[must_use]
+    pub fn place(&'n self, place: usize) -> Name<'n> {
+        Name { parent: Some(self), last: Segment::Place(place) }
+    }
+}
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent
+            && !matches!(parent.last, Segment::Root)
+        {
+            write!(f, "{parent}.")?;
+        }
+        match self.last {
+            Segment::Root => Ok(()),
+            Segment::Field(field) => f.write_str(field),
+            Segment::Place(place) => write!(f, "{place}"),
+        }
+    }
 }
 
 impl<T: Real> Parameters<T> for Parameter<T> {
-    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(String, &'a Parameter<T>)) {
-        f(prefix.to_owned(), self);
+    fn visit<'a>(&'a self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a Parameter<T>)) {
+        f(name, self);
     }
-    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(String, &'a mut Parameter<T>)) {
-        f(prefix.to_owned(), self);
+    fn visit_mut<'a>(&'a mut self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a mut Parameter<T>)) {
+        f(name, self);
     }
 }
 
 /// Named by position, from 0.
 impl<T: Real, P: Parameters<T>> Parameters<T> for [P] {
-    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(String, &'a Parameter<T>)) {
+    fn visit<'a>(&'a self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a Parameter<T>)) {
         for (i, item) in self.iter().enumerate() {
-            item.visit(&join(prefix, &i.to_string()), f);
+            item.visit(&name.place(i), f);
         }
     }
-    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(String, &'a mut Parameter<T>)) {
+    fn visit_mut<'a>(&'a mut self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a mut Parameter<T>)) {
         for (i, item) in self.iter_mut().enumerate() {
-            item.visit_mut(&join(prefix, &i.to_string()), f);
+            item.visit_mut(&name.place(i), f);
         }
     }
 }
 
 /// Named by position, from 0.
 impl<T: Real, P: Parameters<T>> Parameters<T> for Vec<P> {
-    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(String, &'a Parameter<T>)) {
-        self.as_slice().visit(prefix, f);
+    fn visit<'a>(&'a self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a Parameter<T>)) {
+        self.as_slice().visit(name, f);
     }
-    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(String, &'a mut Parameter<T>)) {
-        self.as_mut_slice().visit_mut(prefix, f);
+    fn visit_mut<'a>(&'a mut self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a mut Parameter<T>)) {
+        self.as_mut_slice().visit_mut(name, f);
     }
 }
 
 /// What is there is named as if there were no option.
 impl<T: Real, P: Parameters<T>> Parameters<T> for Option<P> {
-    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(String, &'a Parameter<T>)) {
+    fn visit<'a>(&'a self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a Parameter<T>)) {
         if let Some(inner) = self {
-            inner.visit(prefix, f);
+            inner.visit(name, f);
         }
     }
-    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(String, &'a mut Parameter<T>)) {
+    fn visit_mut<'a>(&'a mut self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a mut Parameter<T>)) {
         if let Some(inner) = self {
-            inner.visit_mut(prefix, f);
+            inner.visit_mut(name, f);
         }
     }
 }
 
 impl<T: Real, P: Parameters<T> + ?Sized> Parameters<T> for Box<P> {
-    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(String, &'a Parameter<T>)) {
-        (**self).visit(prefix, f);
+    fn visit<'a>(&'a self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a Parameter<T>)) {
+        (**self).visit(name, f);
     }
-    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(String, &'a mut Parameter<T>)) {
-        (**self).visit_mut(prefix, f);
+    fn visit_mut<'a>(&'a mut self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a mut Parameter<T>)) {
+        (**self).visit_mut(name, f);
     }
 }
 
@@ -230,15 +276,15 @@ macro_rules! parameters {
         }
     };
     (@methods $T:ty { $($field:ident),*; $($other:ident),* }) => {
-        fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(::std::string::String, &'a $crate::Parameter<$T>)) {
+        fn visit<'a>(&'a self, name: &$crate::module::Name<'_>, f: &mut dyn FnMut(&$crate::module::Name<'_>, &'a $crate::Parameter<$T>)) {
             let Self { $($field,)* $($other: _),* } = self;
-            $( $crate::Parameters::visit($field, &$crate::module::join(prefix, stringify!($field)), f); )*
-            let _ = (prefix, f);
+            $( $crate::Parameters::visit($field, &name.field(stringify!($field)), f); )*
+            let _ = (name, f);
         }
-        fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(::std::string::String, &'a mut $crate::Parameter<$T>)) {
+        fn visit_mut<'a>(&'a mut self, name: &$crate::module::Name<'_>, f: &mut dyn FnMut(&$crate::module::Name<'_>, &'a mut $crate::Parameter<$T>)) {
             let Self { $($field,)* $($other: _),* } = self;
-            $( $crate::Parameters::visit_mut($field, &$crate::module::join(prefix, stringify!($field)), f); )*
-            let _ = (prefix, f);
+            $( $crate::Parameters::visit_mut($field, &name.field(stringify!($field)), f); )*
+            let _ = (name, f);
         }
     };
 }
@@ -284,9 +330,9 @@ mod tests {
         let mut model = outer();
         let names: Vec<_> = model.named_parameters().into_iter().map(|(n, _)| n).collect();
         let mut names_mut = Vec::new();
-        model.visit_mut("", &mut |name, p| {
+        model.visit_mut(&Name::ROOT, &mut |name, p| {
             p.set(tensor![0.0]).unwrap();
-            names_mut.push(name);
+            names_mut.push(name.to_string());
         });
         assert_eq!(names, names_mut);
         assert!(model.named_parameters().iter().all(|(_, p)| p.value() == &tensor![0.0]));

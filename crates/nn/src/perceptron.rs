@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     init::Init,
     linear::Linear,
-    module::{Module, Parameters},
+    module::{Module, Name, Parameters},
     parameter::Parameter,
 };
 
@@ -37,11 +37,11 @@ pub struct Perceptron<T: Real> {
 
 /// Named as those of the linear part, without a level of their own, so that an MLP has PyTorch's `layers.0.weight`.
 impl<T: Real> Parameters<T> for Perceptron<T> {
-    fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(String, &'a Parameter<T>)) {
-        self.linear.visit(prefix, f);
+    fn visit<'a>(&'a self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a Parameter<T>)) {
+        self.linear.visit(name, f);
     }
-    fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(String, &'a mut Parameter<T>)) {
-        self.linear.visit_mut(prefix, f);
+    fn visit_mut<'a>(&'a mut self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a mut Parameter<T>)) {
+        self.linear.visit_mut(name, f);
     }
 }
 

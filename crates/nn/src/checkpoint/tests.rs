@@ -4,7 +4,7 @@ use autograd::{Tensor, tensor};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use super::*;
-use crate::{Activation, Init, Linear, Mlp, Parameter};
+use crate::{Activation, Init, Linear, Mlp, Parameter, module::Name};
 
 /// A directory of its own for each test, removed at the end.
 struct Folder(PathBuf);
@@ -178,11 +178,11 @@ fn a_file_of_f32_loads_into_a_model_of_f64() {
 fn the_reserved_name_is_refused() {
     struct Odd(Parameter<f64>);
     impl Parameters<f64> for Odd {
-        fn visit<'a>(&'a self, _: &str, f: &mut dyn FnMut(String, &'a Parameter<f64>)) {
-            self.0.visit("__metadata__", f);
+        fn visit<'a>(&'a self, _: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a Parameter<f64>)) {
+            self.0.visit(&Name::ROOT.field("__metadata__"), f);
         }
-        fn visit_mut<'a>(&'a mut self, _: &str, f: &mut dyn FnMut(String, &'a mut Parameter<f64>)) {
-            self.0.visit_mut("__metadata__", f);
+        fn visit_mut<'a>(&'a mut self, _: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a mut Parameter<f64>)) {
+            self.0.visit_mut(&Name::ROOT.field("__metadata__"), f);
         }
     }
     let folder = Folder::new("reserved");
@@ -239,12 +239,12 @@ fn saving_replaces_whole_files_and_leaves_no_others() {
 fn two_parameters_of_one_name_are_refused() {
     struct Twice(Linear<f64>);
     impl Parameters<f64> for Twice {
-        fn visit<'a>(&'a self, prefix: &str, f: &mut dyn FnMut(String, &'a Parameter<f64>)) {
-            self.0.visit(prefix, f);
-            self.0.visit(prefix, f);
+        fn visit<'a>(&'a self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a Parameter<f64>)) {
+            self.0.visit(name, f);
+            self.0.visit(name, f);
         }
-        fn visit_mut<'a>(&'a mut self, prefix: &str, f: &mut dyn FnMut(String, &'a mut Parameter<f64>)) {
-            self.0.visit_mut(prefix, f);
+        fn visit_mut<'a>(&'a mut self, name: &Name<'_>, f: &mut dyn FnMut(&Name<'_>, &'a mut Parameter<f64>)) {
+            self.0.visit_mut(name, f);
         }
     }
     let folder = Folder::new("twice");

@@ -7,7 +7,10 @@ use autograd::{
     op::{Handle, pointwise::Pointwise},
 };
 
-use crate::{error::Error, module::Parameters};
+use crate::{
+    error::Error,
+    module::{Name, Parameters},
+};
 
 /// Stochastic gradient descent, as PyTorch defines it.
 ///
@@ -121,20 +124,25 @@ impl<T: Real> Sgd<T> {
     pub fn step<M: Parameters<T> + ?Sized>(&mut self, model: &mut M, gradients: &Gradients<T>) -> Result<Vec<Untrained>, Error> {
         self.check()?;
         // First all new values, then the change, so that an error changes nothing.
-        let mut updates = Vec::new();
-        let mut skipped = Vec::new();
-        for (name, parameter) in model.named_parameters() {
+        let (mut updates, mut skipped, mut failed) = (Vec::new(), Vec::new(), None);
+        let rule = Rule::of(self);
+        model.visit(&Name::ROOT, &mut |name, parameter| {
+            if failed.is_some() {
+                return;
+            }
             let Some(gradient) = parameter.grad(gradients) else {
                 let why = gradients.why_none(parameter.id()).unwrap_or_default();
-                skipped.push(Untrained { name, why });
-                updates.push(None);
-                continue;
+                skipped.push(Untrained { name: name.to_string(), why });
+                return updates.push(None);
             };
-            let update = self.update(parameter.id(), parameter.value(), gradient)?;
-            if !update.value.is_finite() {
-                return Err(Error::NonFiniteStep { name, at: None });
+            match rule.update(self.velocities.get(parameter.id()), parameter.value(), gradient) {
+                Ok(update) if update.value.is_finite() => updates.push(Some(update)),
+                Ok(_) => failed = Some(Error::NonFiniteStep { name: name.to_string(), at: None }),
+                Err(error) => failed = Some(error.into()),
             }
-            updates.push(Some(update));
+        });
+        if let Some(error) = failed {
+            return Err(error);
         }
         if !updates.is_empty() && updates.iter().all(Option::is_none) {
             let Untrained { name, why } = skipped.swap_remove(0);
@@ -142,7 +150,7 @@ impl<T: Real> Sgd<T> {
         }
         let mut updates = updates.into_iter();
         let mut failed = None;
-        model.visit_mut("", &mut |_, parameter| {
+        model.visit_mut(&Name::ROOT, &mut |_, parameter| {
             if let Some(Update { value, velocity }) = updates.next().flatten() {
                 if let Some(velocity) = velocity {
                     self.velocities.insert(parameter.id().clone(), velocity);
@@ -167,21 +175,45 @@ impl<T: Real> Sgd<T> {
         }
         Ok(())
     }
+}
 
-    fn update(&self, id: &LeafId, p: &Tensor<T>, g: &Tensor<T>) -> Result<Update<T>, Error> {
-        let Sgd { lr, momentum, dampening, weight_decay, .. } = *self;
-        if momentum == 0.0 {
-            return Ok(Update { value: descend(lr, weight_decay).call(&[p, g])?, velocity: None });
+/// The operations of one step, made once for all parameters.
+struct Rule {
+    /// None without momentum.
+    accelerate: Option<Handle>,
+    /// What the velocity is at the first step.
+    start: Handle,
+    descend: Handle,
+    is_nesterov: bool,
+}
+
+impl Rule {
+    fn of<T: Real>(sgd: &Sgd<T>) -> Rule {
+        let Sgd { lr, momentum, dampening, nesterov, weight_decay, .. } = *sgd;
+        let is_accelerated = momentum != 0.0;
+        Rule {
+            accelerate: is_accelerated.then(|| accelerate(momentum, 1.0 - dampening, weight_decay)),
+            start: decayed(weight_decay),
+            descend: match (is_accelerated, nesterov) {
+                (false, _) => descend(lr, weight_decay),
+                (true, false) => descend(lr, 0.0),
+                (true, true) => look_ahead(lr, momentum, weight_decay),
+            },
+            is_nesterov: is_accelerated && nesterov,
         }
-        let velocity = match self.velocities.get(id) {
-            Some(before) => accelerate(momentum, 1.0 - dampening, weight_decay).call(&[before, p, g])?,
-            None => decayed(weight_decay).call(&[p, g])?,
+    }
+
+    /// The new value and velocity of a parameter `p` with gradient `g`.
+    fn update<T: Real>(&self, velocity: Option<&Tensor<T>>, p: &Tensor<T>, g: &Tensor<T>) -> Result<Update<T>, autograd::Error> {
+        let Some(accelerate) = &self.accelerate else {
+            return Ok(Update { value: self.descend.call(&[p, g])?, velocity: None });
         };
-        let value = if self.nesterov {
-            look_ahead(lr, momentum, weight_decay).call(&[p, g, &velocity])?
-        } else {
-            descend(lr, 0.0).call(&[p, &velocity])?
+        let velocity = match velocity {
+            Some(before) => accelerate.call(&[before, p, g])?,
+            None => self.start.call(&[p, g])?,
         };
+        let value =
+            if self.is_nesterov { self.descend.call(&[p, g, &velocity])? } else { self.descend.call(&[p, &velocity])? };
         Ok(Update { value, velocity: Some(velocity) })
     }
 }

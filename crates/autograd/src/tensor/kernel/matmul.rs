@@ -2,7 +2,11 @@
 
 use smallvec::SmallVec;
 
-use super::{overwritten, threads, walk::Walk};
+use super::{
+    dispatch::{Kernel, dispatch},
+    overwritten, threads,
+    walk::Walk,
+};
 use crate::{
     error::{Error, ErrorKind},
     real::Real,
@@ -151,6 +155,73 @@ fn reach(rows: usize, columns: usize, (row, column): Strides) -> usize {
     (rows - 1) * row + (columns - 1) * column + 1
 }
 
+/// A product that is too small for the library.
+struct Tiny<'a, T> {
+    size: (usize, usize, usize),
+    a: &'a [T],
+    a_at: Strides,
+    b: &'a [T],
+    b_at: Strides,
+    c: &'a mut [T],
+    accumulate: bool,
+}
+
+impl<T: Real> Kernel for Tiny<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Tiny { size: (_, k, n), a, a_at: (a_row, a_column), b, b_at: (b_row, b_column), c, accumulate } = self;
+        if !accumulate {
+            c.fill(T::ZERO);
+        }
+        for (i, c) in c.chunks_exact_mut(n).enumerate() {
+            let a = &a[i * a_row..];
+            if b_row == 1 && a_column == 1 && k > 1 {
+                // Rows of both factors: eight products side by side.
+                for (j, c) in c.iter_mut().enumerate() {
+                    *c += dot(&a[..k], &b[j * b_column..][..k]);
+                }
+            } else {
+                for l in 0..k {
+                    let factor = a[l * a_column];
+                    let b = &b[l * b_row..];
+                    if b_column == 1 {
+                        let b = &b[..n];
+                        for j in 0..n {
+                            c[j] += factor * b[j];
+                        }
+                    } else {
+                        for j in 0..n {
+                            c[j] += factor * b[j * b_column];
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Σ aᵢbᵢ of two slices of one length.
+#[inline(always)]
+fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+    const LANES: usize = 8;
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut lanes = [T::ZERO; LANES];
+    for i in 0..a.len().min(b.len()) {
+        for k in 0..LANES {
+            lanes[k] += a[i][k] * b[i][k];
+        }
+    }
+    let mut sum = T::ZERO;
+    for lane in lanes {
+        sum += lane;
+    }
+    for i in 0..a_rest.len().min(b_rest.len()) {
+        sum += a_rest[i] * b_rest[i];
+    }
+    sum
+}
+
 /// How many rows of a product each thread computes, if it is worth sharing. The library gives every element the same bits however many
 /// others are computed with it, so that this may depend on the number of threads; only a single row takes another way.
 fn rows_of_part((m, k, n): (usize, usize, usize)) -> Option<usize> {
@@ -192,18 +263,7 @@ macro_rules! gemm {
                 let c = &mut c[..m * n];
                 let multiplications = m.saturating_mul(k).saturating_mul(n);
                 if multiplications <= TINY {
-                    if !accumulate {
-                        c.fill(0.0);
-                    }
-                    for (i, c) in c.chunks_exact_mut(n).enumerate() {
-                        for l in 0..k {
-                            let factor = a[i * a_row + l * a_column];
-                            for (j, c) in c.iter_mut().enumerate() {
-                                *c += factor * b[l * b_row + j * b_column];
-                            }
-                        }
-                    }
-                    return;
+                    return dispatch(Tiny { size: (m, k, n), a, a_at: (a_row, a_column), b, b_at: (b_row, b_column), c, accumulate });
                 }
                 let stride = |s: usize| s.cast_signed();
                 let multiply = $library();

@@ -217,9 +217,9 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for One<'_, T, F, N> {
     }
 }
 
-struct Map<'a, T: Real, F, const N: usize> {
+struct Map<'a, 's, T: Real, F, const N: usize> {
     function: &'a F,
-    sources: Sources<'a, T, N, 0, 0>,
+    sources: &'a mut Sources<'s, T, N, 0, 0>,
     /// The place of the first element of `y`.
     start: usize,
     y: &'a mut [T],
@@ -234,10 +234,10 @@ impl<T: Real, F: Function<N>, const N: usize> Element<T, N, 0, 0, 1> for ValueOf
     }
 }
 
-impl<T: Real, F: Function<N>, const N: usize> Kernel for Map<'_, T, F, N> {
+impl<T: Real, F: Function<N>, const N: usize> Kernel for Map<'_, '_, T, F, N> {
     type Output = ();
     #[inline(always)]
-    fn run<const FMA: bool>(mut self) {
+    fn run<const FMA: bool>(self) {
         let mut out = [[T::ZERO; BLOCK]];
         for (start, y) in (self.start..).step_by(BLOCK).zip(self.y.chunks_mut(BLOCK)) {
             self.sources.compute::<_, FMA, 1>(&ValueOf(self.function), start, y.len(), &mut out);
@@ -287,12 +287,12 @@ fn map_arrays<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor
 /// Runs the kernel of a function of `N` operands on all parts of its result.
 fn map_by<T: Real, const N: usize>(
     x: [&Tensor<T>; N],
-    kernel: &(dyn Fn(Sources<'_, T, N, 0, 0>, usize, &mut [T]) + Sync),
+    kernel: &(dyn Fn(&mut Sources<'_, T, N, 0, 0>, usize, &mut [T]) + Sync),
 ) -> Result<Tensor<T>, Error> {
     let shape = common_shape(x.into_iter())?;
     let mut y = overwritten(shape.len())?;
     in_parts(&mut y, &|start, y| {
-        kernel(Sources { x: sources(x, &shape)?, dx: [], rest: [] }, start, y);
+        kernel(&mut Sources { x: sources(x, &shape)?, dx: [], rest: [] }, start, y);
         Ok(())
     })?;
     Ok(Tensor::of(shape, y))
@@ -346,9 +346,6 @@ enum Target<'a, T: Real> {
     Summed(Sums),
 }
 
-/// Where the parts of all gradients went.
-struct Targets<'t, T: Real, const N: usize>([Target<'t, T>; N]);
-
 /// One part of the gradients of a function, and where they go.
 struct Part<'a, 't, T: Real, const N: usize> {
     /// The operands; then the value and the incoming gradient.
@@ -358,9 +355,9 @@ struct Part<'a, 't, T: Real, const N: usize> {
     targets: [Target<'t, T>; N],
 }
 
-struct Gradients<'a, 't, T: Real, F, const N: usize> {
+struct Gradients<'a, 's, 't, T: Real, F, const N: usize> {
     function: &'a F,
-    part: Part<'a, 't, T, N>,
+    part: &'a mut Part<'s, 't, T, N>,
 }
 
 struct GradientOf<'a, F>(&'a F);
@@ -372,18 +369,17 @@ impl<T: Real, F: Function<N>, const N: usize> Element<T, N, 0, 2, N> for Gradien
     }
 }
 
-impl<'t, T: Real, F: Function<N>, const N: usize> Kernel for Gradients<'_, 't, T, F, N> {
-    type Output = Targets<'t, T, N>;
+impl<T: Real, F: Function<N>, const N: usize> Kernel for Gradients<'_, '_, '_, T, F, N> {
+    type Output = ();
     #[inline(always)]
-    fn run<const FMA: bool>(self) -> Targets<'t, T, N> {
-        let Gradients { function, mut part } = self;
+    fn run<const FMA: bool>(self) {
+        let Gradients { function, part } = self;
         let mut results = [[T::ZERO; BLOCK]; N];
         for done in (0..part.len).step_by(BLOCK) {
             let n = BLOCK.min(part.len - done);
             part.sources.compute::<_, FMA, N>(&GradientOf(function), part.start + done, n, &mut results);
             part.put(done, n, &results);
         }
-        Targets(part.targets)
     }
 }
 
@@ -453,7 +449,7 @@ fn gradients_by<T: Real, const N: usize>(
     y: &Tensor<T>,
     g: &Tensor<T>,
     needs: [bool; N],
-    kernel: &(dyn for<'a, 't> Fn(Part<'a, 't, T, N>) -> Targets<'t, T, N> + Sync),
+    kernel: &(dyn Fn(&mut Part<'_, '_, T, N>) + Sync),
 ) -> Result<[Option<Tensor<T>>; N], Error> {
     let shape = *y.shape();
     let is_summed: [bool; N] = from_fn(|k| needs[k] && x[k].len() != shape.len());
@@ -463,7 +459,9 @@ fn gradients_by<T: Real, const N: usize>(
     }
     let run = |start: usize, len: usize, targets| {
         let sources = Sources { x: sources(x, &shape)?, dx: [], rest: [Source::new(y, &shape)?, Source::new(g, &shape)?] };
-        Ok::<_, Error>(kernel(Part { sources, start, len, targets }).0)
+        let mut part = Part { sources, start, len, targets };
+        kernel(&mut part);
+        Ok::<_, Error>(part.targets)
     };
     // Each part has sums of its own, which should be small beside it.
     let part = threads::part_of(shape.len());
@@ -530,10 +528,10 @@ fn slope_along<T: Real, F: Function<N>, const N: usize, const FMA: bool>(functio
     function.tangent(lanes::<T, N, FMA>(x), X(Lane(y)), unrolled(Lane(T::ZERO), |k| Lane(dx[k]))).0
 }
 
-struct Tangent<'a, T: Real, F, const N: usize> {
+struct Tangent<'a, 's, T: Real, F, const N: usize> {
     function: &'a F,
     /// The operands, their directions, and the value.
-    sources: Sources<'a, T, N, N, 1>,
+    sources: &'a mut Sources<'s, T, N, N, 1>,
     /// The place of the first element of `dy`.
     start: usize,
     dy: &'a mut [T],
@@ -548,10 +546,10 @@ impl<T: Real, F: Function<N>, const N: usize> Element<T, N, N, 1, 1> for Tangent
     }
 }
 
-impl<T: Real, F: Function<N>, const N: usize> Kernel for Tangent<'_, T, F, N> {
+impl<T: Real, F: Function<N>, const N: usize> Kernel for Tangent<'_, '_, T, F, N> {
     type Output = ();
     #[inline(always)]
-    fn run<const FMA: bool>(mut self) {
+    fn run<const FMA: bool>(self) {
         let mut out = [[T::ZERO; BLOCK]];
         for (start, dy) in (self.start..).step_by(BLOCK).zip(self.dy.chunks_mut(BLOCK)) {
             self.sources.compute::<_, FMA, 1>(&TangentOf(self.function), start, dy.len(), &mut out);
@@ -580,12 +578,12 @@ fn tangent_by<T: Real, const N: usize>(
     x: [&Tensor<T>; N],
     y: &Tensor<T>,
     dx: [&Tensor<T>; N],
-    kernel: &(dyn Fn(Sources<'_, T, N, N, 1>, usize, &mut [T]) + Sync),
+    kernel: &(dyn Fn(&mut Sources<'_, T, N, N, 1>, usize, &mut [T]) + Sync),
 ) -> Result<Tensor<T>, Error> {
     let shape = *y.shape();
     let mut dy = overwritten(shape.len())?;
     in_parts(&mut dy, &|start, dy| {
-        kernel(Sources { x: sources(x, &shape)?, dx: sources(dx, &shape)?, rest: [Source::new(y, &shape)?] }, start, dy);
+        kernel(&mut Sources { x: sources(x, &shape)?, dx: sources(dx, &shape)?, rest: [Source::new(y, &shape)?] }, start, dy);
         Ok(())
     })?;
     Ok(Tensor::of(shape, dy))
