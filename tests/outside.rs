@@ -266,6 +266,7 @@ fn linear<'g>(case: &Case, g: &'g Graph<f64>, x: &[Var<'g, f64>]) -> Option<Var<
     plain!(case.op(), x, [trace inverse cholesky det logdet] [matmul dot outer solve] []).or_else(|| {
         Some(match case.op() {
             "einsum" => g.einsum(case.text("spec"), x),
+            "linear" => x[0].linear(x[1], x[2]),
             "diagonal" => x[0].diagonal(case.int("offset"), case.int("axis_a"), case.int("axis_b")),
             "diag" => x[0].diag(case.int("offset")),
             "tril" => x[0].tril(case.int("k")),
@@ -359,6 +360,7 @@ fn normalisation<'g>(case: &Case, _: &'g Graph<f64>, x: &[Var<'g, f64>]) -> Opti
     Some(match case.op() {
         "softmax" => x[0].softmax(case.int("axis")),
         "log_softmax" => x[0].log_softmax(case.int("axis")),
+        "softmax_cross_entropy" => x[0].softmax_cross_entropy(case.int("axis"), &case.labels()),
         "layer_norm" => x[0].layer_norm(case.axes("axes"), eps()),
         "group_norm" => x[0].group_norm(case.count("groups"), eps()),
         "batch_norm" => x[0].batch_norm(eps()),

@@ -215,6 +215,10 @@ fn algebraic(call: &Call, inputs: &[Nd]) -> Option<Nd> {
     Some(match &*call.name {
         "matmul" => algebra::matmul(x, last),
         "matmul_as" => algebra::matmul(&algebra::transposed_if(x, call.flag(1)), &algebra::transposed_if(last, call.flag(2))),
+        "linear" => {
+            let product = algebra::matmul(x, &algebra::transposed_if(&inputs[1], true));
+            Nd::from_fn(&product.shape, |index| product.at(index) + last.at(&index[index.len() - 1..]))
+        }
         "dot" => Nd::scalar((0..x.shape[0]).map(|i| x.at(&[i]) * last.at(&[i])).sum()),
         "outer" => Nd::from_fn(&[x.shape[0], last.shape[0]], |index| x.at(&index[..1]) * last.at(&index[1..])),
         "trace" => {
@@ -249,6 +253,13 @@ fn windowed(call: &Call, inputs: &[Nd]) -> Option<Nd> {
 fn normalised(call: &Call, inputs: &[Nd]) -> Option<Nd> {
     let (x, rank) = (&inputs[0], inputs[0].rank());
     Some(match &*call.name {
+        "softmax_cross_entropy" => {
+            let (axis, labels) = (call.axis(0, rank), movement::positions(&call.args[1]));
+            let mut kept = labels.clone();
+            kept.shape.insert(axis, 1);
+            let y = movement::gather(&x.along(axis, algebra::log_softmax), axis, &kept);
+            Nd { shape: labels.shape, data: y.data.iter().map(|y| -y).collect() }
+        }
         "layer_norm" => windows::standardise(x, &call.axes(0, rank), call.number(1)),
         "rms_norm" => {
             let square = x.reduce(&call.axes(0, rank), true, |line| line.iter().map(|x| x * x).sum::<f64>() / line.len() as f64);

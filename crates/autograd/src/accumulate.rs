@@ -202,9 +202,13 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
             Value::Tensor(d) => d,
             other => return self.add(k, other),
         };
-        self.look_at(k, &d);
+        let is_looked_at = self.guard.is_some();
         let Some((slot, value)) = self.slot(k) else { return };
         let shape = *value.shape();
+        if is_looked_at && d.shape().stretches_to(&shape) {
+            // To be looked at, it is written out.
+            return self.add(k, stretched(&d, &shape).into());
+        }
         if *d.shape() == shape {
             slot.receive(d);
         } else if !d.shape().stretches_to(&shape) {

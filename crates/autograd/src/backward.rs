@@ -317,7 +317,7 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
     let Kind::Op(handle) = &node.kind else { return Ok(id) };
     let op = handle.op();
     let slot = match slot {
-        Slot::Stretched(g) if op.takes_stretched() => Slot::Sum(g),
+        Slot::Stretched(g) if guard.is_none() && op.takes_stretched() => Slot::Sum(g),
         Slot::Stretched(_) => slot.written_out(node.value.tensor()?.shape())?,
         slot => slot,
     };

@@ -1,6 +1,7 @@
 //! What the engine costs: `cargo run --release --example bench -- W1 W6/f32`, or `all`, prints one line of JSON for each measurement.
 //!
-//! `RAYON_NUM_THREADS` sets the number of threads, `BENCH_SECONDS` how long each workload is sampled.
+//! `RAYON_NUM_THREADS` sets the number of threads, `BENCH_SECONDS` how long each workload is sampled. With `BENCH_CALLS` each is called so
+//! many times and not measured.
 
 #[path = "../benches/workloads/mod.rs"]
 mod workloads;
@@ -34,7 +35,16 @@ fn run() -> Outcome<()> {
                 line("W12", "final loss", "-", [loss[0]; 4], 1, &loss);
                 line("W12", "peak RSS", "MiB", [status("VmHWM:") / 1024.0; 4], 1, &loss);
             }
-            number => repeated(number)?.into_iter().filter(|work| work.name.starts_with(&wanted)).try_for_each(measure)?,
+            number => {
+                let calls = std::env::var("BENCH_CALLS").ok().and_then(|n| n.parse().ok());
+                let works = repeated(number)?.into_iter().filter(|work| work.name.starts_with(&wanted));
+                for work in works {
+                    match calls {
+                        Some(calls) => call(work, calls)?,
+                        None => measure(work)?,
+                    }
+                }
+            }
         }
     }
     Ok(())
@@ -49,6 +59,11 @@ fn line(workload: &str, metric: &str, unit: &str, [value, best, low, high]: [f64
         "best": best, "lo": low.min(high), "hi": low.max(high), "reps": samples, "check": check,
     });
     println!("{json}");
+}
+
+/// Calls it so many times, without a clock: for instruments that count instructions.
+fn call(mut work: Work, calls: usize) -> Outcome<()> {
+    (0..calls).try_for_each(|_| (work.run)().map(|_| ()))
 }
 
 /// Warms up, then takes at least twenty samples; calls that are very short are taken in groups.

@@ -369,7 +369,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let mut model = Linear::new(3, 2, Init::Zeros, &mut rng).unwrap();
         let error = fit(&mut model, &corners(), cross_entropy, &mut Sgd::new(0.1), &Fit::default(), &mut rng).unwrap_err();
-        assert!(error.to_string().starts_with("matmul([4, 2], [2, 3])"), "{error}");
+        assert!(error.to_string().starts_with("linear([4, 2], [2, 3], [2])"), "{error}");
         let plan = Fit { batch_size: 0, ..Fit::default() };
         assert!(fit(&mut model, &corners(), cross_entropy, &mut Sgd::new(0.1), &plan, &mut rng).is_err());
     }

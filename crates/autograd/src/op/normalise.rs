@@ -241,6 +241,7 @@ methods! {
         [[3, 2]] => |x| x[0].softmax_cross_entropy(0, &Indices::from(vec![2, 0]));
         [[3]] => |x| x[0].softmax_cross_entropy(0, &at([1], []));
         [[2, 3, 1, 2]] => |x| x[0].softmax_cross_entropy(1, &at([2, 0, 1, 1], [2, 1, 2]));
+        [[0, 2]] => |x| x[0].softmax_cross_entropy(1, &at([], [0]));
     }, errors: {
         [[2, 0]] => |x| x[0].softmax_cross_entropy(1, &Indices::from(vec![0, 0])), "there is nothing to take";
         [[2, 3]] => |x| x[0].softmax_cross_entropy(1, &Indices::from(vec![0])), "shape [1] does not match [2]";

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// No thread keeps more bytes than this, for each element type.
-const LIMIT: usize = 1 << 30;
+const LIMIT: usize = if cfg!(test) { 128 << 20 } else { 1 << 30 };
 /// Buffers up to this many elements are rounded up to a power of two, so that they fit each other more often.
 const SMALL: usize = 1 << 12;
 /// Above this many elements the system is asked first whether it has so much memory.

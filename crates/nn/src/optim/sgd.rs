@@ -212,8 +212,7 @@ impl Rule {
             Some(before) => accelerate.call(&[before, p, g])?,
             None => self.start.call(&[p, g])?,
         };
-        let value =
-            if self.is_nesterov { self.descend.call(&[p, g, &velocity])? } else { self.descend.call(&[p, &velocity])? };
+        let value = if self.is_nesterov { self.descend.call(&[p, g, &velocity])? } else { self.descend.call(&[p, &velocity])? };
         Ok(Update { value, velocity: Some(velocity) })
     }
 }

@@ -123,13 +123,27 @@ impl Product {
             c.fill(T::ZERO);
         }
         let walks = [&self.a.batch, &self.b.batch, &self.sums].map(|batch| Walk::stretch(batch, &self.batch));
-        for i in 0..self.batch.len() {
-            let mut places = [0; 3];
-            for (place, walk) in places.iter_mut().zip(&walks) {
-                walk.runs(i, 1, |_, _, at, _| *place = at);
-            }
-            let (a, b, c) = (&a[places[0] * self.a.len..], &b[places[1] * self.b.len..], &mut c[places[2] * m * n..]);
+        let place = |walk: &Walk, i: usize| {
+            let mut place = 0;
+            walk.runs(i, 1, |_, _, at, _| place = at);
+            place
+        };
+        let multiply = |i: usize, c: &mut [T]| {
+            let (a, b) = (&a[place(&walks[0], i) * self.a.len..], &b[place(&walks[1], i) * self.b.len..]);
             T::gemm(self.size, a, self.a.strides, b, self.b.strides, c, accumulate || is_summed);
+        };
+        let multiplications = self.batch.len().saturating_mul(m).saturating_mul(k).saturating_mul(n);
+        if !is_summed && is_worth_sharing(multiplications) {
+            // The products of a batch share nothing but what they read.
+            let count = self.batch.len().div_ceil(8 * threads::count()).max(1);
+            let parts = (0..).step_by(count).zip(c.chunks_mut(count * m * n)).collect();
+            threads::each(usize::MAX, parts, &|(first, c): (usize, &mut [T])| {
+                (first..).zip(c.chunks_mut(m * n)).for_each(|(i, c)| multiply(i, c));
+            });
+            return;
+        }
+        for i in 0..self.batch.len() {
+            multiply(i, &mut c[place(&walks[2], i) * m * n..]);
         }
     }
 }
@@ -144,10 +158,8 @@ pub(crate) fn matmul<T: Real>(product: &Product, a: &Tensor<T>, b: &Tensor<T>) -
 /// Products of at most this many multiplications are done by plain loops: the library's preparations would cost more.
 const TINY: usize = 512;
 /// Products of at least this many multiplications are worth a second thread; outside the pool, which then has to be woken, many more.
-#[cfg(feature = "rayon")]
 const SHARED: (usize, usize) = (1 << 21, 1 << 23);
 /// A part of a shared product has rows in multiples of this many, which the library computes together.
-#[cfg(feature = "rayon")]
 const TILE: usize = 6;
 
 /// The element after the last one that a matrix of this size touches.
@@ -225,16 +237,16 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
 /// How many rows of a product each thread computes, if it is worth sharing. The library gives every element the same bits however many
 /// others are computed with it, so that this may depend on the number of threads; only a single row takes another way.
 fn rows_of_part((m, k, n): (usize, usize, usize)) -> Option<usize> {
-    #[cfg(feature = "rayon")]
-    {
-        let multiplications = m.saturating_mul(k).saturating_mul(n);
-        if multiplications >= SHARED.0 && threads::is_worth(multiplications >= SHARED.1) {
-            let rows = m.div_ceil(threads::count()).next_multiple_of(TILE);
-            return (rows < m && m % rows != 1).then_some(rows);
-        }
+    if !is_worth_sharing(m.saturating_mul(k).saturating_mul(n)) {
+        return None;
     }
-    let _ = (m, k, n);
-    None
+    let rows = m.div_ceil(threads::count()).next_multiple_of(TILE);
+    (rows < m && m % rows != 1).then_some(rows)
+}
+
+/// Whether products of so many multiplications are worth several threads.
+fn is_worth_sharing(multiplications: usize) -> bool {
+    multiplications >= SHARED.0 && threads::is_worth(multiplications >= SHARED.1)
 }
 
 macro_rules! gemm {

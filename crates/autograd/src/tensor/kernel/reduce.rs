@@ -19,12 +19,18 @@ const SETTLE: usize = 1024;
 #[inline(always)]
 pub(crate) fn sum_run<T: Real>(run: &[T]) -> f64 {
     let mut total = 0.0;
+    if run.len() < LANES {
+        for v in run {
+            total += v.to_f64();
+        }
+        return total;
+    }
     for block in run.chunks(BLOCK) {
         let (groups, rest) = block.as_chunks::<LANES>();
         let mut lanes = [0.0; LANES];
         for group in groups {
-            for (lane, v) in lanes.iter_mut().zip(group) {
-                *lane += v.to_f64();
+            for i in 0..LANES {
+                lanes[i] += group[i].to_f64();
             }
         }
         let mut width = LANES / 2;
@@ -63,7 +69,12 @@ impl Sums {
             let run = &elements[done..done + n];
             match stride {
                 0 => partial[at] += sum_run(run),
-                1 => partial[at..at + n].iter_mut().zip(run).for_each(|(sum, v)| *sum += v.to_f64()),
+                1 => {
+                    let partial = &mut partial[at..at + n];
+                    for i in 0..n {
+                        partial[i] += run[i].to_f64();
+                    }
+                }
                 _ => run.iter().enumerate().for_each(|(i, v)| partial[at.wrapping_add_signed(i.cast_signed() * stride)] += v.to_f64()),
             }
             *pending += if stride == 0 { 1 } else { n };
@@ -319,14 +330,19 @@ impl<T: Real, F: Fold<T>> Kernel for FoldTo<'_, T, F> {
                     let (groups, rest) = run.as_chunks::<LANES>();
                     let mut lanes = [F::start(); LANES];
                     for group in groups {
-                        for (lane, v) in lanes.iter_mut().zip(group) {
-                            *lane = F::step(*lane, *v);
+                        for i in 0..LANES {
+                            lanes[i] = F::step(lanes[i], group[i]);
                         }
                     }
                     let total = lanes.iter().fold(totals[at], |a, &b| F::merge(a, b));
                     totals[at] = rest.iter().fold(total, |total, &v| F::step(total, v));
                 }
-                1 => totals[at..at + n].iter_mut().zip(run).for_each(|(total, &v)| *total = F::step(*total, v)),
+                1 => {
+                    let totals = &mut totals[at..at + n];
+                    for i in 0..n {
+                        totals[i] = F::step(totals[i], run[i]);
+                    }
+                }
                 _ => run.iter().enumerate().for_each(|(i, &v)| {
                     let at = at.wrapping_add_signed(i.cast_signed() * stride);
                     totals[at] = F::step(totals[at], v);
@@ -349,7 +365,9 @@ pub(crate) fn fold_to<F: Fold<T>, T: Real>(_fold: F, x: &Tensor<T>, shape: &Shap
     }
     let (walk, elements, len) = (Walk::stretch(shape, x.shape()), x.as_slice(), x.len());
     let part = threads::part_of(len);
-    let part = if Sums::fit(shape.len(), part) { part } else { len };
+    if len <= part || !Sums::fit(shape.len(), part) {
+        return Ok(Tensor::of(*shape, dispatch(FoldTo::<T, F> { elements, start: 0, walk: &walk, totals: fresh()? })));
+    }
     let parts = (0..len).step_by(part).map(|start| Ok((fresh()?, start))).collect::<Result<Vec<_>, Error>>()?;
     let all = threads::each(len, parts, &|(totals, start)| {
         dispatch(FoldTo::<T, F> { elements: &elements[start..len.min(start + part)], start, walk: &walk, totals })

@@ -87,6 +87,10 @@ pub(crate) fn rows<T: Real>(x: &Tensor<T>, n: usize, kept: &Shape, is_finite: bo
     let (mut largest, mut sums): (Buffer<T>, Buffer<T>) = (overwritten(kept.len())?, overwritten(kept.len())?);
     // Whole rows to each part.
     let rows = (threads::part_of(x.len()) / n).max(1);
+    if rows >= kept.len() {
+        dispatch(Rows { x: x.as_slice(), n, is_finite, largest: &mut largest, sums: &mut sums });
+        return Ok((Tensor::of(*kept, largest), Tensor::of(*kept, sums)));
+    }
     let parts = x.as_slice().chunks(rows * n).zip(largest.chunks_mut(rows).zip(sums.chunks_mut(rows))).collect();
     threads::each(x.len(), parts, &|(x, (largest, sums)): (&[T], (&mut [T], &mut [T]))| {
         dispatch(Rows { x, n, is_finite, largest, sums });

@@ -36,9 +36,11 @@ pub(crate) fn each<P, R>(_len: usize, parts: Vec<P>, run: &dyn Fn(P) -> R) -> Ve
 }
 
 /// Whether there are several threads, and the work is large or this one is of the pool, where sharing costs next to nothing.
-#[cfg(feature = "rayon")]
 pub(crate) fn is_worth(is_large: bool) -> bool {
-    (is_large || rayon::current_thread_index().is_some()) && count() > 1
+    #[cfg(feature = "rayon")]
+    return (is_large || rayon::current_thread_index().is_some()) && count() > 1;
+    #[cfg(not(feature = "rayon"))]
+    return is_large && count() > 1;
 }
 
 /// The number of threads.

@@ -10,6 +10,11 @@ use crate::{
     },
 };
 
+/// Runs of fewer elements that are repeated are copied several at a time.
+const LONG: usize = 128;
+/// Runs of fewer elements are copied one by one.
+const SHORT: usize = 16;
+
 /// For each element of a shape in row-major order, the place of an element in an array.
 ///
 /// Neighbouring axes that can be walked as one are merged, so that the innermost runs are long.
@@ -93,14 +98,51 @@ impl Walk {
     /// Copies the elements `start .. start + to.len()` of the walk. It stays out of the kernels, whose loops would grow by it.
     #[inline(never)]
     pub(crate) fn read<T: Real>(&self, from: &[T], start: usize, to: &mut [T]) {
+        if let [.., (repeats, 0), (n, 1)] = self.axes[..self.rank]
+            && n < LONG
+        {
+            return self.read_repeated(from, start, to, (repeats, n));
+        }
         self.runs(start, to.len(), |done, n, at, stride| {
             let to = &mut to[done..done + n];
             match stride {
                 0 => to.fill(from[at]),
+                // A call that copies would cost more than so few elements.
+                1 if n < SHORT => {
+                    let from = &from[at..at + n];
+                    for i in 0..n {
+                        to[i] = from[i];
+                    }
+                }
                 1 => to.copy_from_slice(&from[at..at + n]),
                 _ => to.iter_mut().enumerate().for_each(|(i, t)| *t = from[at.wrapping_add_signed(i.cast_signed() * stride)]),
             }
         });
+    }
+
+    /// The same where short runs of `n` elements are repeated: what stands there already is copied, twice as much each time.
+    fn read_repeated<T: Real>(&self, from: &[T], start: usize, to: &mut [T], (repeats, n): (usize, usize)) {
+        let outer = Walk { rank: (self.rank - 2).max(1), ..self.clone() };
+        let outer = if self.rank == 2 { Walk { axes: [(1, 0); MAX_RANK], ..outer } } else { outer };
+        let (region, mut done) = (repeats * n, 0);
+        while done < to.len() {
+            let at = start + done;
+            let len = (region - at % region).min(to.len() - done);
+            let to = &mut to[done..done + len];
+            let (mut base, phase) = (0, at % n);
+            outer.runs(at / region, 1, |_, _, at, _| base = at);
+            let run = &from[base..base + n];
+            let mut filled = n.min(len);
+            let (head, tail) = (filled.min(n - phase), filled - filled.min(n - phase));
+            to[..head].copy_from_slice(&run[phase..phase + head]);
+            to[head..filled].copy_from_slice(&run[..tail]);
+            while filled < len {
+                let more = filled.min(len - filled);
+                to.copy_within(..more, filled);
+                filled += more;
+            }
+            done += len;
+        }
     }
 
     /// All elements of the walk, as a tensor of `shape`, which has as many.
