@@ -20,8 +20,8 @@ use crate::{
 
 /// Operands are brought together in blocks of this many elements, which stay in the innermost cache.
 const BLOCK: usize = 256;
-/// What is less than a block is computed in steps of so many, the last one padded.
-const STEP: usize = 16;
+/// What is less than a block is computed in steps of so many, the last one padded. Without optimisation there are no vectors to fill.
+const STEP: usize = if cfg!(debug_assertions) { 4 } else { 16 };
 
 /// An operand, block by block, in the order of the result.
 enum Source<'a, T: Real> {
