@@ -28,3 +28,4 @@ mod regressions;
 mod sabotage;
 mod tape;
 mod textbook;
+mod threads;

@@ -1,5 +1,10 @@
 //! The workloads as criterion benchmarks: `cargo bench -p nn -- W6`.
 
+// Made by the macro of criterion.
+#![allow(missing_docs)]
+
+// What is run once, and how it is printed, belongs to the example `bench`.
+#[allow(dead_code)]
 #[path = "workloads/mod.rs"]
 mod workloads;
 

@@ -1,0 +1,65 @@
+//! Results have the same bits for any number of threads.
+
+use autograd::{Conv, Error, Graph, Indices, Real, Tensor, Var, fused};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+type Formula<T> = for<'g> fn([Var<'g, T>; 3]) -> Var<'g, T>;
+
+/// The value of a formula and all gradients, as bits.
+fn bits<T: Real>(shapes: [&[usize]; 3], formula: Formula<T>) -> Result<Vec<u64>, Error> {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let inputs = [(); 3];
+    let mut k = 0;
+    let inputs = inputs.map(|()| {
+        k += 1;
+        Tensor::<T>::randn(shapes[k - 1], &mut rng)
+    });
+    let [a, b, c] = inputs;
+    let g = Graph::new();
+    let x = [g.variable(a?), g.variable(b?), g.variable(c?)];
+    let y = formula(x);
+    let grads = y.backward()?;
+    let mut bits = vec![y.item()?.to_f64().to_bits()];
+    for x in x {
+        bits.extend(grads.wrt(x)?.as_slice().iter().map(|v| v.to_f64().to_bits()));
+    }
+    Ok(bits)
+}
+
+fn same_for_any_number<T: Real>(name: &str, shapes: [&[usize]; 3], formula: Formula<T>) {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| bits(shapes, formula)).unwrap()
+    };
+    let alone = run(1);
+    for threads in [2, 3, 5] {
+        assert!(run(threads) == alone, "{name}: {threads} threads give other bits than one");
+    }
+}
+
+fn labels() -> Indices {
+    Indices::from((0..500).map(|i| i * 7 % 201).collect::<Vec<_>>())
+}
+
+fn all<T: Real>() {
+    same_for_any_number::<T>("pointwise", [&[301, 257], &[257], &[301, 1]], |[x, a, b]| {
+        (fused!(|x, a, b| (a * x + b).sigmoid() * x.tanh())(x, a, b) + x.exp() * a).sum()
+    });
+    same_for_any_number::<T>("reductions", [&[40, 50, 60], &[60], &[1]], |[x, a, b]| {
+        (x * a).logsumexp([2], false).sum() + x.sum_axes([0], false).square().mean() + x.mean_axes([1, 2], false).sum() * b
+    });
+    same_for_any_number::<T>("products", [&[130, 150], &[150, 140], &[130, 140]], |[a, b, c]| (a.matmul(b) * c).sum());
+    same_for_any_number::<T>("batches", [&[9, 70, 60], &[9, 60, 80], &[80]], |[a, b, c]| (a.matmul(b) * c).sum());
+    same_for_any_number::<T>("classes", [&[500, 30], &[201, 30], &[201]], |[x, w, b]| {
+        x.linear(w, b).softmax_cross_entropy(1, &labels()).sum()
+    });
+    same_for_any_number::<T>("convolution", [&[5, 3, 40, 40], &[8, 3, 3, 3], &[8, 1, 1]], |[x, w, b]| {
+        (x.conv2d(w, Conv::default().padding(1)) + b).relu().mean()
+    });
+}
+
+#[test]
+fn results_have_the_same_bits_for_any_number_of_threads() {
+    all::<f32>();
+    all::<f64>();
+}
