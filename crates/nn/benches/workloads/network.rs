@@ -16,7 +16,7 @@ struct Spec {
     lr: f64,
     hidden: Activation,
     last: Activation,
-    /// The weights are uniform in ±scale/√fan_in.
+    /// The weights are uniform in `±scale/√fan_in`.
     scale: f64,
 }
 
@@ -138,7 +138,7 @@ fn replayed(name: &str, spec: &Spec) -> Outcome<Work> {
     Ok(Work::new(name, ("train step", unit), convert, move || step().map(|_| numbers.clone())))
 }
 
-/// W3: 784-512-256-10 with ReLU and cross-entropy, batches of 128.
+/// W3: 784-512-256-10 with `ReLU` and cross-entropy, batches of 128.
 pub(crate) fn classifier() -> Outcome<Vec<Work>> {
     let spec =
         Spec { sizes: vec![784, 512, 256, 10], batch: 128, lr: 0.01, hidden: Activation::Relu, last: Activation::Identity, scale: 1.0 };

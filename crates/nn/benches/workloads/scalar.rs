@@ -23,6 +23,8 @@ pub(crate) fn chain() -> Vec<Work> {
     ]
 }
 
+// Written as the formula is.
+#[allow(clippy::assign_op_pattern)]
 fn run(g: &Graph<f64>) -> Outcome<Vec<f64>> {
     let (start, w, b) = (g.variable(0.5), g.variable(0.9), g.variable(0.3));
     let (mut x, mut acc) = (start, b);

@@ -158,12 +158,13 @@ fn straight<
     }
 }
 
+type Slices<'b, T, const N: usize, const D: usize, const L: usize> = ([&'b [T]; N], [&'b [T]; D], [&'b [T]; L]);
 type Arrays<'b, T, const N: usize, const D: usize, const L: usize, const M: usize> = ([&'b [T; M]; N], [&'b [T; M]; D], [&'b [T; M]; L]);
 
 /// The elements `at .. at + M` of all slices, if there are so many.
 #[inline(always)]
 fn arrays_of<'b, T: Real, const N: usize, const D: usize, const L: usize, const M: usize>(
-    (x, dx, rest): &([&'b [T]; N], [&'b [T]; D], [&'b [T]; L]),
+    (x, dx, rest): &Slices<'b, T, N, D, L>,
     at: usize,
 ) -> Option<Arrays<'b, T, N, D, L, M>> {
     let first = x.first()?.get(at..)?.first_chunk()?;
@@ -264,8 +265,14 @@ pub(crate) fn one<T: Real, F: Function<N>, const N: usize>(function: &F, x: [T; 
     dispatch(One { function, x })
 }
 
+/// What fills a part of an array, given the place of its first element.
+type Fill<'f, T> = dyn Fn(usize, &mut [T]) -> Result<(), Error> + Sync + 'f;
+
+/// What computes a part of a result from its operands, through a pointer: all around it is compiled once, and not for every function.
+type Pass<'f, T, const N: usize, const D: usize, const L: usize> = dyn Fn(&mut Sources<'_, T, N, D, L>, usize, &mut [T]) + Sync + 'f;
+
 /// Fills an array part by part; `fill` is given the place of the first element of a part.
-fn in_parts<T: Real>(y: &mut [T], fill: &(dyn Fn(usize, &mut [T]) -> Result<(), Error> + Sync)) -> Result<(), Error> {
+fn in_parts<T: Real>(y: &mut [T], fill: &Fill<'_, T>) -> Result<(), Error> {
     let (len, part) = (y.len(), threads::part_of(y.len()));
     if len <= part {
         return fill(0, y);
@@ -288,10 +295,7 @@ fn map_arrays<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor
 }
 
 /// Runs the kernel of a function of `N` operands on all parts of its result.
-fn map_by<T: Real, const N: usize>(
-    x: [&Tensor<T>; N],
-    kernel: &(dyn Fn(&mut Sources<'_, T, N, 0, 0>, usize, &mut [T]) + Sync),
-) -> Result<Tensor<T>, Error> {
+fn map_by<T: Real, const N: usize>(x: [&Tensor<T>; N], kernel: &Pass<'_, T, N, 0, 0>) -> Result<Tensor<T>, Error> {
     let shape = common_shape(x.into_iter())?;
     let mut y = overwritten(shape.len())?;
     in_parts(&mut y, &|start, y| {
@@ -342,6 +346,7 @@ fn gradient<T: Real, F: Function<N>, const N: usize, const FMA: bool>(function: 
 }
 
 /// Where a part of the gradient of one operand goes.
+#[allow(clippy::large_enum_variant)] // there are few of them, and only on the stack
 enum Target<'a, T: Real> {
     Nowhere,
     /// The elements of this part.
@@ -581,7 +586,7 @@ fn tangent_by<T: Real, const N: usize>(
     x: [&Tensor<T>; N],
     y: &Tensor<T>,
     dx: [&Tensor<T>; N],
-    kernel: &(dyn Fn(&mut Sources<'_, T, N, N, 1>, usize, &mut [T]) + Sync),
+    kernel: &Pass<'_, T, N, N, 1>,
 ) -> Result<Tensor<T>, Error> {
     let shape = *y.shape();
     let mut dy = overwritten(shape.len())?;

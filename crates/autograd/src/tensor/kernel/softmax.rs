@@ -37,10 +37,7 @@ impl<T: Real> Kernel for Rows<'_, T> {
                 }
             }
             let mut largest = T::NEG_INFINITY;
-            for k in 0..LANES {
-                largest = if lanes[k] > largest { lanes[k] } else { largest };
-            }
-            for v in rest {
+            for v in lanes.iter().chain(rest) {
                 largest = if *v > largest { *v } else { largest };
             }
             if self.is_finite && !largest.is_finite() {

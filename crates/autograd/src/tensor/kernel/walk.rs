@@ -97,6 +97,7 @@ impl Walk {
 
     /// Copies the elements `start .. start + to.len()` of the walk. It stays out of the kernels, whose loops would grow by it.
     #[inline(never)]
+    #[allow(clippy::manual_memcpy)] // see SHORT
     pub(crate) fn read<T: Real>(&self, from: &[T], start: usize, to: &mut [T]) {
         if let [.., (repeats, 0), (n, 1)] = self.axes[..self.rank]
             && n < LONG
