@@ -99,7 +99,8 @@
 //!
 //! # Features
 //!
-//! `rayon` (on by default) spreads large matrix products, and the examples of [`functional::per_example_grad`], over threads.
+//! `rayon` (on by default) spreads large operations, and the examples of [`functional::per_example_grad`], over threads; [`in_pool`] makes
+//! that worth it for smaller ones. Results have the same bits for any number of threads.
 
 mod shape;
 mod error;

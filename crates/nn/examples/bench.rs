@@ -37,7 +37,10 @@ fn run() -> Outcome<()> {
             }
             number => {
                 let calls = std::env::var("BENCH_CALLS").ok().and_then(|n| n.parse().ok());
-                let works = repeated(number)?.into_iter().filter(|work| work.name.starts_with(&wanted));
+                let works = repeated(number)?.into_iter().filter(|work| {
+                    let rest = work.name.strip_prefix(&wanted);
+                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                });
                 for work in works {
                     match calls {
                         Some(calls) => call(work, calls)?,

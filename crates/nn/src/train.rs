@@ -66,6 +66,8 @@ impl History {
 /// targets that are tensors, write `|y, t| mse(y, y.graph().constant(t))`. Write such a closure in place, or make it a `fn`: one that is first
 /// stored in a variable has a single lifetime for `y`, and the compiler says that it is "not general enough".
 ///
+/// For models of medium size it pays to train inside the pool of threads: `autograd::in_pool(|| fit(…))`.
+///
 /// ```
 /// use autograd::tensor;
 /// use nn::{Dataset, Fit, Init, Linear, Sgd, fit, loss::mse};
