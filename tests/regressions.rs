@@ -2,8 +2,9 @@
 
 use autograd::{
     Algebra, Error, ErrorKind, Graph, LeafId, MultiOp, Op, Real, Sink, Tensor, Var, check,
+    elementary::{Elementary, Function, Slope, X},
     functional::{self, Mode, closure},
-    op::{FirstOrder, Handle},
+    op::{FirstOrder, Handle, pointwise::Pointwise},
     tensor,
 };
 
@@ -456,4 +457,60 @@ fn sweeps_cost_what_they_reach() {
     let grads = z.backward().unwrap();
     assert!(ids.iter().all(|id| grads.why_none(id).is_some_and(|why| why.contains("cut off by detach()"))));
     assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+}
+
+/// −x and x, whose rule passes on what comes in.
+#[derive(Debug)]
+struct Twice;
+
+impl MultiOp<1, 2> for Twice {
+    fn name(&self) -> &'static str {
+        "twice"
+    }
+    fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<[Tensor<T>; 2], Error> {
+        Ok([x.neg()?, x.clone()])
+    }
+    fn vjp<T: Real, A: Algebra<T>>(&self, _x: [&A; 1], _y: [&A; 2], g: [Option<&A>; 2], out: &mut dyn Sink<T, A>) {
+        if let Some(g) = g[0] {
+            out.add(0, g.neg());
+        }
+        if let Some(g) = g[1] {
+            out.add(0, g.clone());
+        }
+    }
+}
+
+#[test]
+fn the_gradient_of_a_sum_reaches_every_output_in_its_shape() {
+    let g = Graph::<f64>::new();
+    let x = g.variable(tensor![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    let [minus, same] = g.apply_multi(Twice, [x]);
+    let expected = |c: f64| Tensor::full(c, [2, 3]).unwrap();
+    assert_eq!(same.sum().backward().unwrap().wrt(x).unwrap(), &expected(1.0));
+    assert_eq!(minus.sum().backward().unwrap().wrt(x).unwrap(), &expected(-1.0));
+    assert_eq!((minus.mean() + same.sum() * 2.0).backward().unwrap().wrt(x).unwrap(), &expected(2.0 - 1.0 / 6.0));
+}
+
+/// x, with a slope that is not a number.
+#[derive(Debug, Clone, Copy)]
+struct NoSlope;
+
+impl Function<1> for NoSlope {
+    const NAME: &'static str = "no_slope";
+    const OPERANDS: [&'static str; 1] = ["x"];
+    fn value<S: Elementary>(&self, [x]: [X<S>; 1]) -> X<S> {
+        x
+    }
+    fn slopes<S: Elementary>(&self, [x]: [X<S>; 1], _y: X<S>, _needs: [bool; 1]) -> [Slope<S>; 1] {
+        [Slope::Of(x.lit(f64::NAN).0)]
+    }
+}
+
+#[test]
+fn the_rule_of_a_function_from_outside_is_looked_at_for_single_numbers_too() {
+    let g = Graph::<f64>::new();
+    for x in [tensor![1.0], tensor![1.0, 2.0]] {
+        let error = g.apply(Pointwise(NoSlope), [g.variable(x)]).sum().backward().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NonFinite(_)), "{error}");
+    }
 }

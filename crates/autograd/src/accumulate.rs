@@ -65,23 +65,16 @@ impl<T: Real> Slot<T> {
                 Some(sum) => *sum += d,
                 None => self.receive(Tensor::one(rank, d)),
             },
-            _ => *self = Slot::Sum(Tensor::one(rank, d)),
+            Slot::Empty | Slot::Zero | Slot::Asked => *self = Slot::Sum(Tensor::one(rank, d)),
+            Slot::Stretched(_) => self.receive(Tensor::one(rank, d)),
         }
     }
 
-    /// The gradient, if it is not a zero of the rules.
-    pub(crate) fn into_gradient(self) -> Option<Tensor<T>> {
+    /// The gradient, of the shape of its node, if it is not a zero of the rules.
+    pub(crate) fn into_gradient(self, shape: &Shape) -> Result<Option<Tensor<T>>, Error> {
         match self {
-            Slot::Sum(gradient) | Slot::Stretched(gradient) => Some(gradient),
-            Slot::Zero | Slot::Empty | Slot::Asked => None,
-        }
-    }
-
-    /// The same, written out: no rule but those that say so takes a gradient that is yet to be stretched.
-    pub(crate) fn written_out(self, shape: &Shape) -> Result<Self, Error> {
-        match self {
-            Slot::Stretched(gradient) => Ok(Slot::Sum(stretched(&gradient, shape)?)),
-            other => Ok(other),
+            Slot::Sum(_) | Slot::Stretched(_) => self.whole(shape).map(Some),
+            Slot::Zero | Slot::Empty | Slot::Asked => Ok(None),
         }
     }
 

@@ -318,7 +318,8 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
     let op = handle.op();
     let slot = match slot {
         Slot::Stretched(g) if guard.is_none() && op.takes_stretched() => Slot::Sum(g),
-        Slot::Stretched(_) => slot.written_out(node.value.tensor()?.shape())?,
+        // No other rule takes a gradient that is yet to be stretched.
+        Slot::Stretched(_) => Slot::Sum(slot.whole(node.value.tensor()?.shape())?),
         slot => slot,
     };
     let inputs = tape.inputs(id);
@@ -335,11 +336,13 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
         return Err(Error::non_finite(NonFinite::of_gradient(tape, id, guard, found, std::slice::from_ref(g))));
     }
     if tape.has_multi && op.outputs() > 1 {
-        let mut g: Few<Option<Value<T>>> = Few::from_iter([slot.into_gradient().map(Value::Tensor)]);
         let outputs = id + 1..id + crate::graph::index(op.outputs());
-        // An output that stands after the last root has no slot, and no gradient.
-        let others = outputs.clone().map(|at| slots.get_mut(at as usize).map_or(Slot::Empty, |slot| std::mem::replace(slot, Slot::Empty)));
-        g.extend(others.map(|slot| slot.into_gradient().map(Value::Tensor)));
+        let mut g: Few<Option<Value<T>>> = Few::from_iter([slot.into_gradient(node.value.tensor()?.shape())?.map(Value::Tensor)]);
+        for at in outputs.clone() {
+            // An output that stands after the last root has no slot, and no gradient.
+            let slot = slots.get_mut(at as usize).map_or(Slot::Empty, |slot| std::mem::replace(slot, Slot::Empty));
+            g.push(slot.into_gradient(tape.node(at).value.tensor()?.shape())?.map(Value::Tensor));
+        }
         if g.iter().any(Option::is_some) {
             let y: Few<&Value<T>> = (id..outputs.end).map(|at| &tape.node(at).value).collect();
             let g: Few<Option<&Value<T>>> = g.iter().map(Option::as_ref).collect();

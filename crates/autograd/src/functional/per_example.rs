@@ -138,7 +138,8 @@ where
         }
         Ok(())
     };
-    each_of(tasks, run).map_err(blamed)?;
+    // The first error in their order counts.
+    threads::each(usize::MAX, tasks, &run).into_iter().collect::<Result<(), Error>>().map_err(blamed)?;
     let whole = |(parameter, gradient): (&&Tensor<T>, Buffer<T>)| {
         Ok(Tensor::of(Shape::joined(&[&[rows], &parameter.shape()[..]]).map_err(blamed)?, gradient))
     };
@@ -178,17 +179,4 @@ fn rows<T: Real>(batch: &[&Tensor<T>]) -> Result<usize, Error> {
 fn row<T: Real>(x: &Tensor<T>, i: usize) -> Tensor<T> {
     let shape = x.shape().without(std::array::from_fn(|axis| axis == 0), false);
     Tensor::of(shape, x.as_slice()[i * shape.len()..][..shape.len()].iter().copied().collect::<Buffer<T>>())
-}
-
-/// Runs `f` on all tasks, on all cores; the first error in their order counts.
-#[cfg(feature = "rayon")]
-fn each_of<T: Real>(tasks: Vec<Task<'_, T>>, f: impl Fn(Task<'_, T>) -> Result<(), Error> + Sync + Send) -> Result<(), Error> {
-    use rayon::iter::{IntoParallelIterator, ParallelIterator};
-    let results: Vec<Result<(), Error>> = tasks.into_par_iter().map(f).collect();
-    results.into_iter().collect()
-}
-
-#[cfg(not(feature = "rayon"))]
-fn each_of<T: Real>(tasks: Vec<Task<'_, T>>, f: impl Fn(Task<'_, T>) -> Result<(), Error>) -> Result<(), Error> {
-    tasks.into_iter().try_for_each(f)
 }

@@ -129,6 +129,9 @@ impl<T: Real, O: Op<N>, B: Borrow<O>, const N: usize, const FOREIGN: bool> Typed
     }
     #[inline]
     fn vjp_one(&self, x: &[T], y: T, g: T, d: &mut [T; MAX_ONES]) -> Option<u8> {
+        if FOREIGN {
+            return None; // its gradients are looked at, which the long way does
+        }
         self.op.borrow().vjp_one(x.try_into().ok()?, y, g, d)
     }
     fn jvp(&self, x: &[&Value<T>], y: &[&Value<T>], dx: &[Option<&Value<T>>]) -> Option<Few<Value<T>>> {
@@ -158,7 +161,7 @@ impl<O: Op<N>, B: Borrow<O> + Debug + Send + Sync, const N: usize, const FOREIGN
         FOREIGN
     }
     fn takes_stretched(&self) -> bool {
-        self.op.borrow().takes_stretched()
+        !FOREIGN && self.op.borrow().takes_stretched()
     }
 }
 

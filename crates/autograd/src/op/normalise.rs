@@ -36,6 +36,11 @@ fn shifted_sum<T: Real>(x: &Tensor<T>, over: &Over, is_finite: bool) -> Result<(
     Ok((largest, sum))
 }
 
+/// g·softmax(x), the gradient of ln Σ eˣ = y: both stretch to the shape of x.
+fn weighted_softmax<T: Real, A: Algebra<T>>(x: &A, y: &A, g: &A) -> A {
+    A::map(function!(|x, y, g| g.masked_mul((x - y).exp())), [x, y, g])
+}
+
 #[derive(Debug)]
 struct LogSumExp(Over);
 
@@ -51,7 +56,7 @@ impl Op<1> for LogSumExp {
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let kept = self.0.kept(&x.shape());
         let (y, g) = (y.shaped(&kept), g.shaped(&kept));
-        out.add(0, A::map(function!(|x, y, g| g.masked_mul((x - y).exp())), [x, &y, &g]));
+        out.add(0, weighted_softmax(x, &y, &g));
     }
 }
 
@@ -125,7 +130,7 @@ impl Op<1> for SoftmaxCrossEntropy {
         let Ok((kept, place)) = self.place(&x.shape()) else { return };
         let (y, g) = (y.shaped(&kept), g.shaped(&kept));
         let logsumexp = y.add(&x.take(place.clone()));
-        out.add(0, A::map(function!(|x, l, g| g.masked_mul((x - l).exp())), [x, &logsumexp, &g]));
+        out.add(0, weighted_softmax(x, &logsumexp, &g));
         out.add_at(0, &place, g.neg());
     }
 }

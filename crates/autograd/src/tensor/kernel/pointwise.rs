@@ -106,7 +106,7 @@ impl<T: Real, const N: usize, const D: usize, const L: usize> Sources<'_, T, N, 
         out: &mut [[T; BLOCK]; Q],
     ) {
         let groups = (blocks(&mut self.x, start, n), blocks(&mut self.dx, start, n), blocks(&mut self.rest, start, n));
-        // Instructions of thirty years ago get by with steps: a loop for each of them and function would be half of what is compiled.
+        // Instruction sets without a fused multiply-add get by with steps: a second loop for every function would be much to compile.
         if FMA && let Some((x, dx, rest)) = arrays_of(&groups, 0) {
             return straight::<T, E, FMA, N, D, L, Q, BLOCK>(element, x, dx, rest, out);
         }

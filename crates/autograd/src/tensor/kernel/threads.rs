@@ -55,7 +55,8 @@ pub(crate) fn count() -> usize {
 /// nanoseconds to do so, from outside some twenty microseconds, so that medium-sized ones are shared too. A whole training step, or a whole
 /// loop of them, is what to run here.
 ///
-/// The results are the same to the last bit. Without the feature `rayon` this just runs the computation.
+/// Memory is kept for tensors to come by each thread: what is freed here waits here, and [`release_memory`](crate::release_memory) gives it
+/// back from inside. The results are the same to the last bit. Without the feature `rayon` this just runs the computation.
 ///
 /// ```
 /// use autograd::{Graph, Tensor, in_pool};
