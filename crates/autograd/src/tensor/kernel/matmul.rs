@@ -23,10 +23,19 @@ pub trait Gemm: Sized {
     #[doc(hidden)]
     #[allow(clippy::too_many_arguments)]
     fn gemm(size: (usize, usize, usize), a: &[Self], a_at: Strides, b: &[Self], b_at: Strides, c: &mut [Self], accumulate: bool);
-    /// The same on this thread alone.
+    /// The same as one product, by so many threads of the library.
     #[doc(hidden)]
     #[allow(clippy::too_many_arguments)]
-    fn gemm_alone(size: (usize, usize, usize), a: &[Self], a_at: Strides, b: &[Self], b_at: Strides, c: &mut [Self], accumulate: bool);
+    fn gemm_by(
+        parallelism: gemm_common::Parallelism,
+        size: (usize, usize, usize),
+        a: &[Self],
+        a_at: Strides,
+        b: &[Self],
+        b_at: Strides,
+        c: &mut [Self],
+        accumulate: bool,
+    );
 }
 
 /// How two tensors are multiplied: as vectors, matrices or batches of matrices, each transposed or not.
@@ -159,6 +168,9 @@ pub(crate) fn matmul<T: Real>(product: &Product, a: &Tensor<T>, b: &Tensor<T>) -
 const TINY: usize = 512;
 /// Products of at least this many multiplications are worth a second thread; outside the pool, which then has to be woken, many more.
 const SHARED: (usize, usize) = (1 << 21, 1 << 23);
+/// Products of at least this many multiplications are given to the library's threads where they cannot be divided by rows.
+#[cfg(feature = "rayon")]
+const LARGE: usize = 1 << 24;
 /// A part of a shared product has rows in multiples of this many, which the library computes together.
 const TILE: usize = 6;
 
@@ -235,13 +247,25 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
 }
 
 /// How many rows of a product each thread computes, if it is worth sharing. The library gives every element the same bits however many
-/// others are computed with it, so that this may depend on the number of threads; only a single row takes another way.
+/// others are computed with it, so that this may depend on the number of threads; only a single row, and what is tiny, take another way.
 fn rows_of_part((m, k, n): (usize, usize, usize)) -> Option<usize> {
     if !is_worth_sharing(m.saturating_mul(k).saturating_mul(n)) {
         return None;
     }
     let rows = m.div_ceil(threads::count()).next_multiple_of(TILE);
-    (rows < m && m % rows != 1).then_some(rows)
+    let last = m % rows;
+    let takes_the_same_way = last == 0 || (last > 1 && last * k * n > TINY);
+    (rows < m && takes_the_same_way).then_some(rows)
+}
+
+/// The library's own threads, for large products of too few rows to be divided here.
+fn library_threads((m, k, n): (usize, usize, usize)) -> gemm_common::Parallelism {
+    #[cfg(feature = "rayon")]
+    if m.saturating_mul(k).saturating_mul(n) >= LARGE {
+        return gemm_common::Parallelism::Rayon(0);
+    }
+    let _ = (m, k, n);
+    gemm_common::Parallelism::None
 }
 
 /// Whether products of so many multiplications are worth several threads.
@@ -254,14 +278,18 @@ macro_rules! gemm {
         impl Gemm for $t {
             fn gemm(size: (usize, usize, usize), a: &[$t], a_at: Strides, b: &[$t], b_at: Strides, c: &mut [$t], accumulate: bool) {
                 let (m, k, n) = size;
-                let Some(rows) = rows_of_part(size) else { return <$t>::gemm_alone(size, a, a_at, b, b_at, c, accumulate) };
+                let Some(rows) = rows_of_part(size) else {
+                    return <$t>::gemm_by(library_threads(size), size, a, a_at, b, b_at, c, accumulate);
+                };
                 let parts = (0..m).step_by(rows).zip(c[..m * n].chunks_mut(rows * n)).collect();
                 threads::each(usize::MAX, parts, &|(row, c): (usize, &mut [$t])| {
-                    <$t>::gemm_alone((rows.min(m - row), k, n), &a[row * a_at.0..], a_at, b, b_at, c, accumulate);
+                    let alone = gemm_common::Parallelism::None;
+                    <$t>::gemm_by(alone, (rows.min(m - row), k, n), &a[row * a_at.0..], a_at, b, b_at, c, accumulate);
                 });
             }
             #[allow(unsafe_code)]
-            fn gemm_alone(
+            fn gemm_by(
+                parallelism: gemm_common::Parallelism,
                 (m, k, n): (usize, usize, usize),
                 a: &[$t],
                 (a_row, a_column): Strides,
@@ -290,7 +318,7 @@ macro_rules! gemm {
                         b.as_ptr(), stride(b_row), stride(b_column),
                         a.as_ptr(), stride(a_row), stride(a_column),
                         1.0, 1.0, false, false, false,
-                        gemm_common::Parallelism::None,
+                        parallelism,
                     );
                 }
             }
