@@ -1,6 +1,10 @@
 //! Shapes: the only place where dimensions are multiplied, broadcast and counted from the end.
 
-use std::{fmt, ops::Deref};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    ops::Deref,
+};
 
 use smallvec::SmallVec;
 
@@ -22,12 +26,32 @@ pub const MAX_RANK: usize = 8;
 /// assert!(Shape::new(&[1 << 40, 1 << 40]).is_err());
 /// # Ok::<(), autograd::Error>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy)]
 pub struct Shape {
     rank: u8,
-    // Unused places are zero, so that derived equality is equality of shapes.
+    /// Unused places are zero.
     dims: [usize; MAX_RANK],
     len: usize,
+}
+
+/// Most shapes have few axes, and only those are looked at.
+impl PartialEq for Shape {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let mut is_equal = self.rank == other.rank && self.len == other.len;
+        let mut axis = 0;
+        while is_equal && axis < self.rank() {
+            is_equal = self.dims[axis] == other.dims[axis];
+            axis += 1;
+        }
+        is_equal
+    }
+}
+impl Eq for Shape {}
+impl Hash for Shape {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
 }
 
 /// `ONES[r]` is the shape of rank `r` with one element.
@@ -61,19 +85,18 @@ impl Shape {
         if dims.len() > MAX_RANK {
             return Err(ErrorKind::TooManyAxes { rank: dims.len() }.into());
         }
-        let addressable = dims
-            .iter()
-            .filter(|&&d| d != 0)
-            .try_fold(size_of::<f64>(), |bytes, &d| bytes.checked_mul(d))
-            .is_some_and(|bytes| isize::try_from(bytes).is_ok());
-        if !addressable {
-            return Err(ErrorKind::TooLarge { dims: dims.to_vec() }.into());
-        }
         #[allow(clippy::cast_possible_truncation)] // at most `MAX_RANK`, see above
-        let rank = dims.len() as u8;
-        let mut shape = Shape { rank, dims: [0; MAX_RANK], len: dims.iter().product() };
-        shape.dims[..dims.len()].copy_from_slice(dims);
-        Ok(shape)
+        let mut shape = Shape { rank: dims.len() as u8, dims: [0; MAX_RANK], len: 1 };
+        let mut bytes = Some(size_of::<f64>());
+        for (dim, &d) in shape.dims.iter_mut().zip(dims) {
+            *dim = d;
+            bytes = bytes.and_then(|bytes| bytes.checked_mul(d.max(1)));
+            shape.len = shape.len.wrapping_mul(d); // it is refused below if that wraps
+        }
+        match bytes {
+            Some(bytes) if isize::try_from(bytes).is_ok() => Ok(shape),
+            _ => Err(ErrorKind::TooLarge { dims: dims.to_vec() }.into()),
+        }
     }
 
     /// The shape whose axes are those of all parts, one after the other.

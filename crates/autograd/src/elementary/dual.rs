@@ -37,7 +37,7 @@ impl<S: Elementary> Slope<S> {
                     Of(s.mul_lit(c))
                 }
             }
-            (Of(a), Of(b)) => Of(a.masked_mul(b)),
+            (Of(a), Of(b)) => Of(a.chained(b)),
         }
     }
 

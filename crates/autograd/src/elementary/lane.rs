@@ -7,17 +7,24 @@ use crate::real::Real;
 ///
 /// `FMA` says whether the instruction set that the kernel was compiled for has a fused multiply-add. The dispatcher of the
 /// kernels sets it; a multiply-add in software would cost forty times as much.
+///
+/// The products of the chain rule are 0 where a factor is 0, whatever the other is. A `PLAIN` number multiplies without looking: all is the
+/// same, unless the result is NaN, and then whoever computes with it has to do so again.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 #[repr(transparent)]
-pub struct Lane<T, const FMA: bool>(pub T);
+pub struct Lane<T, const FMA: bool, const PLAIN: bool = false>(pub T);
 
 macro_rules! lanes {
     ($( $(#[$doc:meta])* $kind:ident $Name:ident: $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) = $y:ident,
         value: $value:tt, d: $d:tt, kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
-        impl<T: Real, const FMA: bool> Elementary for Lane<T, FMA> {
+        impl<T: Real, const FMA: bool, const PLAIN: bool> Elementary for Lane<T, FMA, PLAIN> {
             #[inline(always)]
             fn lit(self, c: f64) -> Self {
                 Lane(T::of(c))
+            }
+            #[inline(always)]
+            fn chained(self, other: Self) -> Self {
+                if PLAIN { Lane(self.0.unmasked_mul::<FMA>(other.0)) } else { self.masked_mul(other) }
             }
             $(
                 #[inline(always)]

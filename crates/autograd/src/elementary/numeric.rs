@@ -24,6 +24,8 @@ pub trait Numeric: Copy {
     fn div_lit<const FMA: bool>(self, c: f64) -> Self;
     fn rdiv_lit<const FMA: bool>(self, c: f64) -> Self;
     fn masked_mul<const FMA: bool>(self, b: Self) -> Self;
+    /// As `masked_mul`, signs of zeros included, but NaN where 0 meets an infinity or NaN.
+    fn unmasked_mul<const FMA: bool>(self, b: Self) -> Self;
     fn abs<const FMA: bool>(self) -> Self;
     fn sign<const FMA: bool>(self) -> Self;
     fn step<const FMA: bool>(self) -> Self;
@@ -132,6 +134,11 @@ macro_rules! numeric {
             fn masked_mul<const FMA: bool>(self, b: Self) -> Self {
                 let product = self * b;
                 if (self == 0.0) | (b == 0.0) { 0.0 } else { product }
+            }
+            #[inline(always)]
+            fn unmasked_mul<const FMA: bool>(self, b: Self) -> Self {
+                // −0 + 0 is 0, and a product that is not 0 keeps its sign when it underflows.
+                if FMA { self.mul_add(b, 0.0) } else { Numeric::masked_mul::<FMA>(self, b) }
             }
             #[inline(always)]
             fn abs<const FMA: bool>(self) -> Self {

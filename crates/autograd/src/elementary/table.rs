@@ -241,6 +241,12 @@ macro_rules! functions {
             /// The constant `c`, in the world of `self`.
             #[track_caller]
             fn lit(self, c: f64) -> Self;
+            /// The product of the chain rule: 0 where a factor is 0, as [`masked_mul`](Elementary::masked_mul).
+            #[track_caller]
+            #[inline(always)]
+            fn chained(self, other: Self) -> Self {
+                self.masked_mul(other)
+            }
             $( $(#[$doc])* #[track_caller] fn $name(self $(, $x: Self)* $($(, $p: $t)+)?) -> Self; )*
         }
 

@@ -50,24 +50,39 @@ impl Op<2> for MatMul {
     /// along which its operand was stretched.
     fn vjp<T: Real, A: Algebra<T>>(&self, [a, b]: [&A; 2], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let (a_shape, b_shape) = (a.shape(), b.shape());
+        let (ta, tb) = (self.transpose_a, self.transpose_b);
+        let sides = |a, b, g, ta: bool, tb: bool| {
+            let for_a = if ta { (b, tb, g, true) } else { (g, false, b, !tb) };
+            let for_b = if tb { (g, true, a, ta) } else { (a, !ta, g, false) };
+            [for_a, for_b]
+        };
+        if self.to.is_none() && a_shape.rank() == 2 && b_shape.rank() == 2 {
+            for (k, (left, tl, right, tr)) in sides(a, b, g, ta, tb).into_iter().enumerate() {
+                if out.needs(k) {
+                    out.add_matmul(k, left, tl, right, tr);
+                }
+            }
+            return;
+        }
         // A vector is a row on the left and a column on the right.
         let is_row = a_shape.rank() == 1;
         let is_column = b_shape.rank() == 1;
         let a = if is_row { a.unsqueeze(0) } else { a.clone() };
         let b = if is_column { b.unsqueeze(1) } else { b.clone() };
-        let (ta, tb) = (self.transpose_a && !is_row, self.transpose_b && !is_column);
+        let (ta, tb) = (ta && !is_row, tb && !is_column);
         let Ok(product) = Product::new(&a.shape(), ta, &b.shape(), tb) else { return };
-        let matrix = &product.shape[product.batch.rank()..];
+        let matrix = &product.shape[product.batch().len()..];
         let batch = match &self.to {
             // A result of vectors lacks their axes.
             Some(to) => &to[..to.rank() + usize::from(is_row) + usize::from(is_column) - 2],
-            None => &product.batch[..],
+            None => product.batch(),
         };
         let Ok(full) = Shape::joined(&[batch, matrix]) else { return };
         let g = g.shaped(&full);
+        let [for_a, for_b] = sides(&a, &b, &g, ta, tb);
 
         if out.needs(0) {
-            let (left, tl, right, tr) = if ta { (&b, tb, &g, true) } else { (&g, false, &b, !tb) };
+            let (left, tl, right, tr) = for_a;
             if is_row {
                 out.add(0, summed(left, tl, right, tr, &a.shape()).shaped(&a_shape));
             } else {
@@ -88,7 +103,7 @@ impl Op<2> for MatMul {
                 }
                 return;
             }
-            let (left, tl, right, tr) = if tb { (&g, true, &a, ta) } else { (&a, !ta, &g, false) };
+            let (left, tl, right, tr) = for_b;
             if is_column {
                 out.add(1, summed(left, tl, right, tr, &b.shape()).shaped(&b_shape));
             } else {

@@ -1,7 +1,5 @@
 //! Matrix products: shapes and batches here, the inner kernel from a library, behind one function.
 
-use smallvec::SmallVec;
-
 use super::{
     dispatch::{Kernel, dispatch},
     overwritten, threads,
@@ -10,7 +8,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     real::Real,
-    shape::{MAX_RANK, Shape},
+    shape::Shape,
     tensor::Tensor,
 };
 
@@ -45,54 +43,76 @@ pub(crate) struct Product {
     pub(crate) shape: Shape,
     /// Rows, inner length, columns.
     size: (usize, usize, usize),
-    /// The batch of the factors, stretched to each other.
-    pub(crate) batch: Shape,
     a: Factor,
     b: Factor,
-    /// The batch of the result: smaller than that of the factors where products are summed.
-    sums: Shape,
+    /// Of vectors and matrices there is none.
+    batch: Option<Box<Batch>>,
 }
 
 #[derive(Debug)]
 struct Factor {
-    batch: Shape,
     strides: Strides,
     /// Elements of one matrix.
     len: usize,
 }
 
-/// Rows and columns of the matrices in a tensor, and the shape of the batch. A vector is a row on the left, a column on the right.
-fn matrices(shape: &Shape, transposed: bool, is_left: bool) -> Result<((usize, usize), Factor), Error> {
+/// The batches of matrices in a product.
+#[derive(Debug)]
+struct Batch {
+    /// Those of the factors, stretched to each other.
+    shape: Shape,
+    a: Shape,
+    b: Shape,
+    /// That of the result: smaller than that of the factors where products are summed.
+    sums: Shape,
+}
+
+/// Rows and columns of the matrices in a tensor, and the lengths of the batch. A vector is a row on the left, a column on the right.
+fn matrices(shape: &Shape, transposed: bool, is_left: bool) -> Result<((usize, usize), Factor, &[usize]), Error> {
     let (rows, columns, batch) = match shape[..] {
         [] => return Err(ErrorKind::Rank { expected: "at least 1 axis", found: 0 }.into()),
-        [n] if is_left => (1, n, Shape::SCALAR),
-        [n] => (n, 1, Shape::SCALAR),
-        [ref batch @ .., r, c] => (r, c, Shape::new(batch)?),
+        [n] if is_left => (1, n, &[][..]),
+        [n] => (n, 1, &[][..]),
+        [ref batch @ .., r, c] => (r, c, batch),
     };
-    let len = Shape::new(&[rows, columns])?.len();
+    let len = rows * columns; // a product of some of the axes of a valid shape
     Ok(if transposed && shape.rank() > 1 {
-        ((columns, rows), Factor { batch, strides: (1, columns), len })
+        ((columns, rows), Factor { strides: (1, columns), len }, batch)
     } else {
-        ((rows, columns), Factor { batch, strides: (columns, 1), len })
+        ((rows, columns), Factor { strides: (columns, 1), len }, batch)
     })
 }
 
 impl Product {
     pub(crate) fn new(a: &Shape, transpose_a: bool, b: &Shape, transpose_b: bool) -> Result<Product, Error> {
-        let ((m, k), left) = matrices(a, transpose_a, true)?;
-        let ((other_k, n), right) = matrices(b, transpose_b, false)?;
+        let ((m, k), left, a_batch) = matrices(a, transpose_a, true)?;
+        let ((other_k, n), right, b_batch) = matrices(b, transpose_b, false)?;
         if k != other_k {
             return Err(ErrorKind::Inner { left: k, right: other_k }.into());
         }
-        let batch = left.batch.broadcast(&right.batch)?;
-        let mut dims: SmallVec<[usize; MAX_RANK]> = batch.iter().copied().collect();
-        if a.rank() > 1 {
-            dims.push(m);
-        }
-        if b.rank() > 1 {
-            dims.push(n);
-        }
-        Ok(Product { shape: Shape::new(&dims)?, size: (m, k, n), batch, sums: batch, a: left, b: right })
+        let batch = if a_batch.is_empty() && b_batch.is_empty() {
+            None
+        } else {
+            let (a, b) = (Shape::new(a_batch)?, Shape::new(b_batch)?);
+            let shape = a.broadcast(&b)?;
+            Some(Box::new(Batch { shape, a, b, sums: shape }))
+        };
+        let matrix = match (a.rank() > 1, b.rank() > 1) {
+            (true, true) => &[m, n][..],
+            (true, false) => &[m],
+            (false, true) => &[n],
+            (false, false) => &[],
+        };
+        let shape = match &batch {
+            None => Shape::new(matrix)?,
+            Some(batch) => Shape::joined(&[&batch.shape, matrix])?,
+        };
+        Ok(Product { shape, size: (m, k, n), a: left, b: right, batch })
+    }
+
+    /// The batch of the factors, stretched to each other.
+    pub(crate) fn batch(&self) -> &[usize] {
+        self.batch.as_ref().map_or(&[], |batch| &batch.shape)
     }
 
     /// Sums the products over the axes along which the matrices of `to` were stretched to the batch: what undoes broadcasting.
@@ -100,12 +120,12 @@ impl Product {
         if self.shape == *to {
             return Ok(self);
         }
-        let matrix = self.shape.rank() - self.batch.rank();
-        let fits = to.stretches_to(&self.shape) && to.rank() >= matrix && to[to.rank() - matrix..] == self.shape[self.batch.rank()..];
-        if !fits {
-            return Err(ErrorKind::Stretch { from: *to, to: self.shape }.into());
+        let matrix = self.shape.rank() - self.batch().len();
+        let fits = to.stretches_to(&self.shape) && to.rank() >= matrix && to[to.rank() - matrix..] == self.shape[self.batch().len()..];
+        match &mut self.batch {
+            Some(batch) if fits => batch.sums = Shape::new(&to[..to.rank() - matrix])?,
+            _ => return Err(ErrorKind::Stretch { from: *to, to: self.shape }.into()),
         }
-        self.sums = Shape::new(&to[..to.rank() - matrix])?;
         self.shape = *to;
         Ok(self)
     }
@@ -122,16 +142,19 @@ impl Product {
             }
             return;
         }
-        let is_summed = self.sums.len() != self.batch.len();
+        let Some(batch) = &self.batch else {
+            return T::gemm(self.size, a, self.a.strides, b, self.b.strides, c, accumulate);
+        };
+        let is_summed = batch.sums.len() != batch.shape.len();
         // A batch of matrices times one matrix is one product with more rows.
-        if !is_summed && self.b.batch.len() == 1 && self.a.strides == (k, 1) {
-            T::gemm((self.batch.len() * m, k, n), a, self.a.strides, b, self.b.strides, c, accumulate);
+        if !is_summed && batch.b.len() == 1 && self.a.strides == (k, 1) {
+            T::gemm((batch.shape.len() * m, k, n), a, self.a.strides, b, self.b.strides, c, accumulate);
             return;
         }
         if is_summed && !accumulate {
             c.fill(T::ZERO);
         }
-        let walks = [&self.a.batch, &self.b.batch, &self.sums].map(|batch| Walk::stretch(batch, &self.batch));
+        let walks = [&batch.a, &batch.b, &batch.sums].map(|part| Walk::stretch(part, &batch.shape));
         let place = |walk: &Walk, i: usize| {
             let mut place = 0;
             walk.runs(i, 1, |_, _, at, _| place = at);
@@ -141,17 +164,17 @@ impl Product {
             let (a, b) = (&a[place(&walks[0], i) * self.a.len..], &b[place(&walks[1], i) * self.b.len..]);
             T::gemm(self.size, a, self.a.strides, b, self.b.strides, c, accumulate || is_summed);
         };
-        let multiplications = self.batch.len().saturating_mul(m).saturating_mul(k).saturating_mul(n);
+        let multiplications = batch.shape.len().saturating_mul(m).saturating_mul(k).saturating_mul(n);
         if !is_summed && is_worth_sharing(multiplications) {
             // The products of a batch share nothing but what they read.
-            let count = self.batch.len().div_ceil(8 * threads::count()).max(1);
+            let count = batch.shape.len().div_ceil(8 * threads::count()).max(1);
             let parts = (0..).step_by(count).zip(c.chunks_mut(count * m * n)).collect();
             threads::each(usize::MAX, parts, &|(first, c): (usize, &mut [T])| {
                 (first..).zip(c.chunks_mut(m * n)).for_each(|(i, c)| multiply(i, c));
             });
             return;
         }
-        for i in 0..self.batch.len() {
+        for i in 0..batch.shape.len() {
             multiply(i, &mut c[place(&walks[2], i) * m * n..]);
         }
     }

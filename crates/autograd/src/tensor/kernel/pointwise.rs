@@ -20,7 +20,7 @@ use crate::{
 
 /// Operands are brought together in blocks of this many elements, which stay in the innermost cache.
 const BLOCK: usize = 256;
-/// What is less than a block is computed in steps of so many, the last one padded. Without optimisation there are no vectors to fill.
+/// Elements are computed in steps of so many, the last one padded. Without optimisation there are no vectors to fill.
 const STEP: usize = if cfg!(debug_assertions) { 4 } else { 16 };
 
 /// An operand, block by block, in the order of the result.
@@ -40,26 +40,26 @@ impl<'a, T: Real> Source<'a, T> {
         if x.shape().len() == to.len() {
             return Ok(Source::Straight(x.as_slice()));
         }
-        let walk = Walk::stretch(x.shape(), to);
         let mut block = overwritten(BLOCK.min(to.len()))?;
-        Ok(if walk.is_constant() {
-            block.fill(x.as_slice().first().copied().unwrap_or_default());
-            Source::Constant(block)
-        } else {
-            Source::Stretched { elements: x.as_slice(), walk, block }
-        })
+        if let Some(value) = x.as_one() {
+            block.fill(value);
+            return Ok(Source::Constant(block));
+        }
+        Ok(Source::Stretched { elements: x.as_slice(), walk: Walk::stretch(x.shape(), to), block })
     }
 
-    /// It stays out of the kernels, which would grow by it for every operand.
-    #[inline(never)]
-    fn block(&mut self, start: usize, n: usize) -> &[T] {
+    /// Brings the elements of a block together.
+    fn prepare(&mut self, start: usize, n: usize) {
+        if let Source::Stretched { elements, walk, block } = self {
+            walk.read(elements, start, &mut block[..n]);
+        }
+    }
+
+    /// The elements of a block that was prepared.
+    fn block(&self, start: usize, n: usize) -> &[T] {
         match self {
             Source::Straight(elements) => &elements[start..start + n],
-            Source::Constant(block) => &block[..n],
-            Source::Stretched { elements, walk, block } => {
-                walk.read(elements, start, &mut block[..n]);
-                &block[..n]
-            }
+            Source::Constant(block) | Source::Stretched { block, .. } => &block[..n],
         }
     }
 }
@@ -71,16 +71,6 @@ fn sources<'a, T: Real, const N: usize>(x: [&'a Tensor<T>; N], to: &Shape) -> Re
         *source = Source::new(x, to)?;
     }
     Ok(sources)
-}
-
-/// A block of every source; all have `n` elements.
-#[inline(always)]
-fn blocks<'b, T: Real, const N: usize>(sources: &'b mut [Source<'_, T>; N], start: usize, n: usize) -> [&'b [T]; N] {
-    let mut blocks: [&[T]; N] = [&[]; N];
-    for (block, source) in blocks.iter_mut().zip(sources) {
-        *block = source.block(start, n);
-    }
-    blocks
 }
 
 /// What is computed for one element: `Q` numbers of three groups of others.
@@ -95,106 +85,134 @@ struct Sources<'a, T: Real, const N: usize, const D: usize, const L: usize> {
     rest: [Source<'a, T>; L],
 }
 
+/// As many elements of each operand.
+struct Group<'b, T, const N: usize, const D: usize, const L: usize> {
+    x: [&'b [T]; N],
+    dx: [&'b [T]; D],
+    rest: [&'b [T]; L],
+}
+
+/// Computes whole steps, through a pointer: all around it is compiled once, and not for every function.
+type Steps<'f, T, const N: usize, const D: usize, const L: usize, const Q: usize> =
+    dyn Fn(&Group<'_, T, N, D, L>, &mut [&mut [T]; Q]) + Sync + 'f;
+
 impl<T: Real, const N: usize, const D: usize, const L: usize> Sources<'_, T, N, D, L> {
-    /// Computes the elements `start .. start + n`, at most a block, into the beginnings of `out`.
-    #[inline(always)]
-    fn compute<E: Element<T, N, D, L, Q>, const FMA: bool, const Q: usize>(
-        &mut self,
-        element: &E,
-        start: usize,
-        n: usize,
-        out: &mut [[T; BLOCK]; Q],
-    ) {
-        let groups = (blocks(&mut self.x, start, n), blocks(&mut self.dx, start, n), blocks(&mut self.rest, start, n));
-        // Instruction sets without a fused multiply-add get by with steps: a second loop for every function would be much to compile.
-        if FMA && let Some((x, dx, rest)) = arrays_of(&groups, 0) {
-            return straight::<T, E, FMA, N, D, L, Q, BLOCK>(element, x, dx, rest, out);
+    fn prepare(&mut self, start: usize, n: usize) {
+        self.x.iter_mut().chain(&mut self.dx).chain(&mut self.rest).for_each(|source| source.prepare(start, n));
+    }
+
+    fn group(&self, start: usize, n: usize) -> Group<'_, T, N, D, L> {
+        Group {
+            x: from_fn(|k| self.x[k].block(start, n)),
+            dx: from_fn(|k| self.dx[k].block(start, n)),
+            rest: from_fn(|k| self.rest[k].block(start, n)),
         }
-        let mut results = [[T::ZERO; STEP]; Q];
-        let mut done = 0;
-        while done < n {
-            let left = STEP.min(n - done);
-            if let Some((x, dx, rest)) = arrays_of(&groups, done) {
-                straight::<T, E, FMA, N, D, L, Q, STEP>(element, x, dx, rest, &mut results);
-            } else {
-                let (x, dx, rest) = (padded(&groups.0, done), padded(&groups.1, done), padded(&groups.2, done));
-                straight::<T, E, FMA, N, D, L, Q, STEP>(element, x.each_ref(), dx.each_ref(), rest.each_ref(), &mut results);
-            }
-            // Whole steps, since a block ends with one: a copy of fixed length is no call.
+    }
+
+    /// Computes the elements from `start` on, at most a block, into `out`.
+    fn compute<const Q: usize>(&mut self, steps: &Steps<'_, T, N, D, L, Q>, start: usize, out: &mut [&mut [T]; Q]) {
+        let n = out[0].len();
+        self.prepare(start, n);
+        self.group(start, n).compute(steps, out);
+    }
+}
+
+impl<T: Real, const N: usize, const D: usize, const L: usize> Group<'_, T, N, D, L> {
+    /// Computes as many elements as there are in each of `out`. The steps leave out those that are no whole one.
+    fn compute<const Q: usize>(&self, steps: &Steps<'_, T, N, D, L, Q>, out: &mut [&mut [T]; Q]) {
+        let n = out[0].len();
+        let (whole, rest) = (n - n % STEP, n % STEP);
+        if whole > 0 {
+            steps(self, out);
+        }
+        if rest > 0 {
+            let (x, dx, others) = (padded(&self.x, whole), padded(&self.dx, whole), padded(&self.rest, whole));
+            let mut results = [[T::ZERO; STEP]; Q];
+            let padded = Group { x: slices(&x), dx: slices(&dx), rest: slices(&others) };
+            steps(&padded, &mut results.each_mut().map(|result| &mut result[..]));
             for (out, result) in out.iter_mut().zip(&results) {
-                if let Some(out) = out[done..].first_chunk_mut() {
-                    *out = *result;
-                }
+                copy(&mut out[whole..], result);
             }
-            done += left;
         }
     }
 }
 
-/// The loop over elements. Lengths are constants, and results arrays of their own, so that there is nothing to check at run time, neither
-/// places nor overlaps, and no element is left to a loop that is not vectorised.
-#[inline(always)]
-fn straight<
-    T: Real,
-    E: Element<T, N, D, L, Q>,
-    const FMA: bool,
-    const N: usize,
-    const D: usize,
-    const L: usize,
-    const Q: usize,
-    const M: usize,
->(
-    element: &E,
-    x: [&[T; M]; N],
-    dx: [&[T; M]; D],
-    rest: [&[T; M]; L],
-    out: &mut [[T; M]; Q],
-) {
-    for i in 0..M {
-        let result = element.at::<FMA>(unrolled(T::ZERO, |k| x[k][i]), unrolled(T::ZERO, |k| dx[k][i]), unrolled(T::ZERO, |k| rest[k][i]));
-        for q in 0..Q {
-            out[q][i] = result[q];
-        }
+/// Copies fewer elements than a step has: a call would cost more.
+fn copy<T: Real>(to: &mut [T], from: &[T]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
     }
-}
-
-type Slices<'b, T, const N: usize, const D: usize, const L: usize> = ([&'b [T]; N], [&'b [T]; D], [&'b [T]; L]);
-type Arrays<'b, T, const N: usize, const D: usize, const L: usize, const M: usize> = ([&'b [T; M]; N], [&'b [T; M]; D], [&'b [T; M]; L]);
-
-/// The elements `at .. at + M` of all slices, if there are so many.
-#[inline(always)]
-fn arrays_of<'b, T: Real, const N: usize, const D: usize, const L: usize, const M: usize>(
-    (x, dx, rest): &Slices<'b, T, N, D, L>,
-    at: usize,
-) -> Option<Arrays<'b, T, N, D, L, M>> {
-    let first = x.first()?.get(at..)?.first_chunk()?;
-    Some((arrays(x, at, first)?, arrays(dx, at, first)?, arrays(rest, at, first)?))
-}
-
-#[inline(always)]
-fn arrays<'b, T, const N: usize, const M: usize>(slices: &[&'b [T]; N], at: usize, filling: &'b [T; M]) -> Option<[&'b [T; M]; N]> {
-    let mut arrays = [filling; N];
-    for (array, slice) in arrays.iter_mut().zip(slices) {
-        *array = slice.get(at..)?.first_chunk()?;
-    }
-    Some(arrays)
 }
 
 /// The elements from `at` on, fewer than a step, and others after them.
-#[inline(never)]
 fn padded<T: Real, const N: usize>(slices: &[&[T]; N], at: usize) -> [[T; STEP]; N] {
     let mut all = [[T::ONE; STEP]; N];
     for (array, slice) in all.iter_mut().zip(slices) {
-        for (to, from) in array.iter_mut().zip(&slice[at..]) {
-            *to = *from;
-        }
+        copy(array, &slice[at..]);
     }
     all
 }
 
+fn slices<T, const N: usize>(arrays: &[[T; STEP]; N]) -> [&[T]; N] {
+    arrays.each_ref().map(|array| &array[..])
+}
+
+/// The one loop over elements. Steps have a constant length, and their results are arrays of their own, so that there is nothing to check
+/// at run time, neither places nor overlaps, and no element is left to a loop that is not vectorised. It counts places: iterators would
+/// stay calls, compiled for the base instructions.
+struct Straight<'a, 'b, 'o, T, E, const N: usize, const D: usize, const L: usize, const Q: usize> {
+    element: &'a E,
+    group: &'a Group<'b, T, N, D, L>,
+    out: &'a mut [&'o mut [T]; Q],
+}
+
+impl<T: Real, E: Element<T, N, D, L, Q>, const N: usize, const D: usize, const L: usize, const Q: usize> Kernel
+    for Straight<'_, '_, '_, T, E, N, D, L, Q>
+{
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Straight { element, group, out } = self;
+        let mut at = 0;
+        while at + STEP <= out[0].len() {
+            let Some(first) = group.x[0].get(at..).and_then(|slice| slice.first_chunk::<STEP>()) else { return };
+            let (x, dx, rest) = (step(&group.x, at, first), step(&group.dx, at, first), step(&group.rest, at, first));
+            let mut results = [[T::ZERO; STEP]; Q];
+            for i in 0..STEP {
+                let result =
+                    element.at::<FMA>(unrolled(T::ZERO, |k| x[k][i]), unrolled(T::ZERO, |k| dx[k][i]), unrolled(T::ZERO, |k| rest[k][i]));
+                for q in 0..Q {
+                    results[q][i] = result[q];
+                }
+            }
+            for q in 0..Q {
+                if let Some(out) = out[q].get_mut(at..).and_then(|out| out.first_chunk_mut::<STEP>()) {
+                    *out = results[q];
+                }
+            }
+            at += STEP;
+        }
+    }
+}
+
+/// The step of each slice that begins at a place; all are as long as the first.
+#[inline(always)]
+fn step<'b, T, const N: usize>(slices: &[&'b [T]; N], at: usize, filling: &'b [T; STEP]) -> [&'b [T; STEP]; N] {
+    unrolled(filling, |k| match slices[k].get(at..) {
+        Some(slice) => slice.first_chunk().unwrap_or(filling),
+        None => filling,
+    })
+}
+
 /// The shape all operands stretch to.
 pub(crate) fn common_shape<'a, T: Real>(mut x: impl Iterator<Item = &'a Tensor<T>>) -> Result<Shape, Error> {
-    x.try_fold(Shape::SCALAR, |shape, t| shape.broadcast(t.shape()))
+    let mut shape = x.next().map_or(Shape::SCALAR, |x| *x.shape());
+    for x in x {
+        if *x.shape() != shape {
+            shape = shape.broadcast(x.shape())?;
+        }
+    }
+    Ok(shape)
 }
 
 /// The values of all operands, if each has one element.
@@ -217,36 +235,16 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for One<'_, T, F, N> {
     type Output = T;
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
-        self.function.value(lanes::<T, N, FMA>(self.x)).0.0
+        self.function.value(lanes::<T, N, FMA, false>(self.x)).0.0
     }
 }
 
-struct Map<'a, 's, T: Real, F, const N: usize> {
-    function: &'a F,
-    sources: &'a mut Sources<'s, T, N, 0, 0>,
-    /// The place of the first element of `y`.
-    start: usize,
-    y: &'a mut [T],
-}
+struct ValueOf<F>(F);
 
-struct ValueOf<'a, F>(&'a F);
-
-impl<T: Real, F: Function<N>, const N: usize> Element<T, N, 0, 0, 1> for ValueOf<'_, F> {
+impl<T: Real, F: Function<N>, const N: usize> Element<T, N, 0, 0, 1> for ValueOf<F> {
     #[inline(always)]
     fn at<const FMA: bool>(&self, x: [T; N], _: [T; 0], _: [T; 0]) -> [T; 1] {
-        [self.0.value(lanes::<T, N, FMA>(x)).0.0]
-    }
-}
-
-impl<T: Real, F: Function<N>, const N: usize> Kernel for Map<'_, '_, T, F, N> {
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let mut out = [[T::ZERO; BLOCK]];
-        for (start, y) in (self.start..).step_by(BLOCK).zip(self.y.chunks_mut(BLOCK)) {
-            self.sources.compute::<_, FMA, 1>(&ValueOf(self.function), start, y.len(), &mut out);
-            y.copy_from_slice(&out[0][..y.len()]);
-        }
+        [self.0.value(lanes::<T, N, FMA, false>(x)).0.0]
     }
 }
 
@@ -268,9 +266,6 @@ pub(crate) fn one<T: Real, F: Function<N>, const N: usize>(function: &F, x: [T; 
 /// What fills a part of an array, given the place of its first element.
 type Fill<'f, T> = dyn Fn(usize, &mut [T]) -> Result<(), Error> + Sync + 'f;
 
-/// What computes a part of a result from its operands, through a pointer: all around it is compiled once, and not for every function.
-type Pass<'f, T, const N: usize, const D: usize, const L: usize> = dyn Fn(&mut Sources<'_, T, N, D, L>, usize, &mut [T]) + Sync + 'f;
-
 /// Fills an array part by part; `fill` is given the place of the first element of a part.
 fn in_parts<T: Real>(y: &mut [T], fill: &Fill<'_, T>) -> Result<(), Error> {
     let (len, part) = (y.len(), threads::part_of(y.len()));
@@ -291,18 +286,40 @@ pub(crate) fn add_to<T: Real>(sum: &mut [T], d: &[T]) {
 }
 
 fn map_arrays<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
-    map_by(x, &|sources, start, y| dispatch(Map { function, sources, start, y }))
+    let element = ValueOf(*function);
+    map_by(x, &|group, out| dispatch(Straight { element: &element, group, out }))
 }
 
-/// Runs the kernel of a function of `N` operands on all parts of its result.
-fn map_by<T: Real, const N: usize>(x: [&Tensor<T>; N], kernel: &Pass<'_, T, N, 0, 0>) -> Result<Tensor<T>, Error> {
+/// Computes a function of `N` operands, part by part.
+fn map_by<T: Real, const N: usize>(x: [&Tensor<T>; N], steps: &Steps<'_, T, N, 0, 0, 1>) -> Result<Tensor<T>, Error> {
     let shape = common_shape(x.into_iter())?;
     let mut y = overwritten(shape.len())?;
+    if is_small(&shape, x.into_iter()) {
+        Group { x: x.map(Tensor::as_slice), dx: [], rest: [] }.compute(steps, &mut [&mut y[..]]);
+        return Ok(Tensor::of(shape, y));
+    }
     in_parts(&mut y, &|start, y| {
-        kernel(&mut Sources { x: sources(x, &shape)?, dx: [], rest: [] }, start, y);
+        fill(&mut Sources { x: sources(x, &shape)?, dx: [], rest: [] }, steps, start, y);
         Ok(())
     })?;
     Ok(Tensor::of(shape, y))
+}
+
+/// Whether there is one block, and nothing to be stretched, so that operands can be taken as they are.
+fn is_small<'a, T: Real>(shape: &Shape, mut x: impl Iterator<Item = &'a Tensor<T>>) -> bool {
+    shape.len() <= BLOCK && x.all(|x| x.len() == shape.len())
+}
+
+/// Computes the elements from `start` on.
+fn fill<T: Real, const N: usize, const D: usize, const L: usize>(
+    sources: &mut Sources<'_, T, N, D, L>,
+    steps: &Steps<'_, T, N, D, L, 1>,
+    start: usize,
+    y: &mut [T],
+) {
+    for (start, y) in (start..).step_by(BLOCK).zip(y.chunks_mut(BLOCK)) {
+        sources.compute(steps, start, &mut [y]);
+    }
 }
 
 /// Which slopes of a function are numbers that stand in its rule.
@@ -327,20 +344,20 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for OneGradient<'_, T, F, N
     type Output = [T; N];
     #[inline(always)]
     fn run<const FMA: bool>(self) -> [T; N] {
-        gradient::<T, F, N, FMA>(self.function, self.x, self.y, self.g)
+        gradient::<T, F, N, FMA, false>(self.function, self.x, self.y, self.g)
     }
 }
 
 /// The operands of one element.
 #[inline(always)]
-fn lanes<T: Real, const N: usize, const FMA: bool>(x: [T; N]) -> [X<Lane<T, FMA>>; N] {
+fn lanes<T: Real, const N: usize, const FMA: bool, const PLAIN: bool>(x: [T; N]) -> [X<Lane<T, FMA, PLAIN>>; N] {
     unrolled(X(Lane(T::ZERO)), |k| X(Lane(x[k])))
 }
 
-/// g·∂y/∂xₖ for one element.
+/// g·∂y/∂xₖ for one element. `PLAIN` leaves it to the caller to look for NaN, see [`Lane`].
 #[inline(always)]
-fn gradient<T: Real, F: Function<N>, const N: usize, const FMA: bool>(function: &F, x: [T; N], y: T, g: T) -> [T; N] {
-    let (y, g) = (Lane::<T, FMA>(y), Lane::<T, FMA>(g));
+fn gradient<T: Real, F: Function<N>, const N: usize, const FMA: bool, const PLAIN: bool>(function: &F, x: [T; N], y: T, g: T) -> [T; N] {
+    let (y, g) = (Lane::<T, FMA, PLAIN>(y), Lane::<T, FMA, PLAIN>(g));
     let slopes = function.slopes(lanes(x), X(y), [true; N]);
     unrolled(T::ZERO, |k| slopes[k].times(Slope::Of(g)).or_lit(g).0)
 }
@@ -363,45 +380,77 @@ struct Part<'a, 't, T: Real, const N: usize> {
     targets: [Target<'t, T>; N],
 }
 
-struct Gradients<'a, 's, 't, T: Real, F, const N: usize> {
-    function: &'a F,
-    part: &'a mut Part<'s, 't, T, N>,
-}
+struct GradientOf<F>(F);
 
-struct GradientOf<'a, F>(&'a F);
-
-impl<T: Real, F: Function<N>, const N: usize> Element<T, N, 0, 2, N> for GradientOf<'_, F> {
+impl<T: Real, F: Function<N>, const N: usize> Element<T, N, 0, 2, N> for GradientOf<F> {
     #[inline(always)]
     fn at<const FMA: bool>(&self, x: [T; N], _: [T; 0], [y, g]: [T; 2]) -> [T; N] {
-        gradient::<T, F, N, FMA>(self.0, x, y, g)
+        gradient::<T, F, N, FMA, true>(&self.0, x, y, g)
     }
 }
 
-impl<T: Real, F: Function<N>, const N: usize> Kernel for Gradients<'_, '_, '_, T, F, N> {
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Gradients { function, part } = self;
-        let mut results = [[T::ZERO; BLOCK]; N];
-        for done in (0..part.len).step_by(BLOCK) {
-            let n = BLOCK.min(part.len - done);
-            part.sources.compute::<_, FMA, N>(&GradientOf(function), part.start + done, n, &mut results);
-            part.put(done, n, &results);
+/// What computes a gradient: steps with plain products, and one element with those of the chain rule.
+struct Slopes<'f, T, const N: usize> {
+    steps: &'f Steps<'f, T, N, 0, 2, N>,
+    one: &'f (dyn Fn([T; N], T, T) -> [T; N] + Sync + 'f),
+}
+
+impl<T: Real, const N: usize> Slopes<'_, T, N> {
+    fn compute(&self, group: &Group<'_, T, N, 0, 2>, out: &mut [&mut [T]; N]) {
+        group.compute(self.steps, out);
+        if dispatch(HasNan { of: out }) {
+            // Where a product with 0 is NaN, the chain rule has 0.
+            let Group { x, rest: [y, g], .. } = group;
+            for i in 0..out[0].len() {
+                let slopes = (self.one)(x.map(|x| x[i]), y[i], g[i]);
+                for k in 0..N {
+                    out[k][i] = slopes[k];
+                }
+            }
         }
     }
 }
 
 impl<T: Real, const N: usize> Part<'_, '_, T, N> {
-    /// Puts the gradients of `n` elements, `done` of this part precede, where they go.
-    #[inline(never)]
-    fn put(&mut self, done: usize, n: usize, results: &[[T; BLOCK]; N]) {
-        for (target, result) in self.targets.iter_mut().zip(results) {
-            match target {
-                Target::Nowhere => {}
-                Target::Straight(to) => to[done..done + n].copy_from_slice(&result[..n]),
-                Target::Summed(sums) => dispatch(Summing { sums, start: self.start + done, run: &result[..n] }),
+    fn run(&mut self, slopes: &Slopes<'_, T, N>) {
+        let Part { sources, start, len, targets } = self;
+        let mut scratch = [[T::ZERO; BLOCK]; N];
+        for done in (0..*len).step_by(BLOCK) {
+            let (start, n) = (*start + done, BLOCK.min(*len - done));
+            let mut places = targets.iter_mut().zip(&mut scratch);
+            let mut out: [&mut [T]; N] = from_fn(|_| match places.next() {
+                Some((Target::Straight(to), _)) => &mut to[done..done + n],
+                Some((Target::Nowhere | Target::Summed(_), scratch)) => &mut scratch[..n],
+                None => &mut [], // never: there are `N`
+            });
+            sources.prepare(start, n);
+            slopes.compute(&sources.group(start, n), &mut out);
+            for (target, result) in targets.iter_mut().zip(&scratch) {
+                if let Target::Summed(sums) = target {
+                    dispatch(Summing { sums, start, run: &result[..n] });
+                }
             }
         }
+    }
+}
+
+/// Whether any number is NaN. There is no way out at each of them, which would keep the loop from being vectorised.
+struct HasNan<'a, 'o, T, const N: usize> {
+    of: &'a [&'o mut [T]; N],
+}
+
+impl<T: Real, const N: usize> Kernel for HasNan<'_, '_, T, N> {
+    type Output = bool;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> bool {
+        let mut found = false;
+        for k in 0..N {
+            let of = &*self.of[k];
+            for i in 0..of.len() {
+                found |= of[i].is_nan();
+            }
+        }
+        found
     }
 }
 
@@ -448,16 +497,26 @@ fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
     g: &Tensor<T>,
     needs: [bool; N],
 ) -> Result<[Option<Tensor<T>>; N], Error> {
-    gradients_by(x, y, g, needs, &|part| dispatch(Gradients { function, part }))
+    let element = GradientOf(*function);
+    gradients_by(
+        x,
+        y,
+        g,
+        needs,
+        &Slopes {
+            steps: &|group, out| dispatch(Straight { element: &element, group, out }),
+            one: &|x, y, g| gradients_of_one(function, x, y, g),
+        },
+    )
 }
 
-/// Runs the kernel of the gradients of a function of `N` operands on all parts.
+/// Computes the gradients of a function of `N` operands, part by part.
 fn gradients_by<T: Real, const N: usize>(
     x: [&Tensor<T>; N],
     y: &Tensor<T>,
     g: &Tensor<T>,
     needs: [bool; N],
-    kernel: &(dyn Fn(&mut Part<'_, '_, T, N>) + Sync),
+    slopes: &Slopes<'_, T, N>,
 ) -> Result<[Option<Tensor<T>>; N], Error> {
     let shape = *y.shape();
     let is_summed: [bool; N] = from_fn(|k| needs[k] && x[k].len() != shape.len());
@@ -465,10 +524,21 @@ fn gradients_by<T: Real, const N: usize>(
     for k in (0..N).filter(|&k| needs[k] && !is_summed[k]) {
         straight[k] = Some(overwritten(shape.len())?);
     }
+    if is_small(&shape, x.into_iter().chain([g])) {
+        let mut scratch = [[T::ZERO; BLOCK]; N];
+        let mut places = straight.iter_mut().zip(&mut scratch);
+        let mut out: [&mut [T]; N] = from_fn(|_| match places.next() {
+            Some((Some(to), _)) => &mut to[..],
+            Some((None, scratch)) => &mut scratch[..shape.len()],
+            None => &mut [], // never: there are `N`
+        });
+        slopes.compute(&Group { x: x.map(Tensor::as_slice), dx: [], rest: [y.as_slice(), g.as_slice()] }, &mut out);
+        return Ok(from_fn(|k| straight[k].take().map(|elements| Tensor::of(*x[k].shape(), elements))));
+    }
     let run = |start: usize, len: usize, targets| {
         let sources = Sources { x: sources(x, &shape)?, dx: [], rest: [Source::new(y, &shape)?, Source::new(g, &shape)?] };
         let mut part = Part { sources, start, len, targets };
-        kernel(&mut part);
+        part.run(slopes);
         Ok::<_, Error>(part.targets)
     };
     // Each part has sums of its own, which should be small beside it.
@@ -533,36 +603,15 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for OneTangent<'_, T, F, N>
 /// Σₖ ∂y/∂xₖ·dxₖ for one element.
 #[inline(always)]
 fn slope_along<T: Real, F: Function<N>, const N: usize, const FMA: bool>(function: &F, x: [T; N], dx: [T; N], y: T) -> T {
-    function.tangent(lanes::<T, N, FMA>(x), X(Lane(y)), unrolled(Lane(T::ZERO), |k| Lane(dx[k]))).0
+    function.tangent(lanes::<T, N, FMA, false>(x), X(Lane(y)), unrolled(Lane(T::ZERO), |k| Lane(dx[k]))).0
 }
 
-struct Tangent<'a, 's, T: Real, F, const N: usize> {
-    function: &'a F,
-    /// The operands, their directions, and the value.
-    sources: &'a mut Sources<'s, T, N, N, 1>,
-    /// The place of the first element of `dy`.
-    start: usize,
-    dy: &'a mut [T],
-}
+struct TangentOf<F>(F);
 
-struct TangentOf<'a, F>(&'a F);
-
-impl<T: Real, F: Function<N>, const N: usize> Element<T, N, N, 1, 1> for TangentOf<'_, F> {
+impl<T: Real, F: Function<N>, const N: usize> Element<T, N, N, 1, 1> for TangentOf<F> {
     #[inline(always)]
     fn at<const FMA: bool>(&self, x: [T; N], dx: [T; N], [y]: [T; 1]) -> [T; 1] {
-        [slope_along::<T, F, N, FMA>(self.0, x, dx, y)]
-    }
-}
-
-impl<T: Real, F: Function<N>, const N: usize> Kernel for Tangent<'_, '_, T, F, N> {
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let mut out = [[T::ZERO; BLOCK]];
-        for (start, dy) in (self.start..).step_by(BLOCK).zip(self.dy.chunks_mut(BLOCK)) {
-            self.sources.compute::<_, FMA, 1>(&TangentOf(self.function), start, dy.len(), &mut out);
-            dy.copy_from_slice(&out[0][..dy.len()]);
-        }
+        [slope_along::<T, F, N, FMA>(&self.0, x, dx, y)]
     }
 }
 
@@ -578,20 +627,22 @@ pub(crate) fn tangent<T: Real, F: Function<N>, const N: usize>(
     if let (Some((x, rank)), Some(y), Some((dx, _))) = (all_ones(x), y.as_one(), all_ones(dx)) {
         return Ok(Tensor::one(rank, dispatch(OneTangent { function, x, y, dx })));
     }
-    tangent_by(x, y, dx, &|sources, start, dy| dispatch(Tangent { function, sources, start, dy }))
+    let element = TangentOf(*function);
+    tangent_by(x, y, dx, &|group, out| dispatch(Straight { element: &element, group, out }))
 }
 
-/// Runs the kernel of the forward derivative of a function of `N` operands on all parts of its result.
+/// Computes the forward derivative of a function of `N` operands, part by part.
 fn tangent_by<T: Real, const N: usize>(
     x: [&Tensor<T>; N],
     y: &Tensor<T>,
     dx: [&Tensor<T>; N],
-    kernel: &Pass<'_, T, N, N, 1>,
+    steps: &Steps<'_, T, N, N, 1, 1>,
 ) -> Result<Tensor<T>, Error> {
     let shape = *y.shape();
     let mut dy = overwritten(shape.len())?;
     in_parts(&mut dy, &|start, dy| {
-        kernel(&mut Sources { x: sources(x, &shape)?, dx: sources(dx, &shape)?, rest: [Source::new(y, &shape)?] }, start, dy);
+        let mut sources = Sources { x: sources(x, &shape)?, dx: sources(dx, &shape)?, rest: [Source::new(y, &shape)?] };
+        fill(&mut sources, steps, start, dy);
         Ok(())
     })?;
     Ok(Tensor::of(shape, dy))

@@ -57,11 +57,6 @@ impl Walk {
         Walk::new(to, &strides[..to.rank()], 0)
     }
 
-    /// Whether every element is the same one.
-    pub(crate) fn is_constant(&self) -> bool {
-        self.axes[..self.rank].iter().all(|&(_, stride)| stride == 0)
-    }
-
     /// Calls `visit(done, n, at, stride)` for each straight run among the elements `start .. start + len`:
     /// `n` elements, `done` of which precede them in the range, stand at `at`, `at + stride`, ….
     #[inline(always)]
