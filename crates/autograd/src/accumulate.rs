@@ -12,7 +12,12 @@ use crate::{
     shape::Shape,
     tensor::{
         Tensor,
-        kernel::{Buffer, matmul::Product, pointwise::add_to, walk::Walk},
+        kernel::{
+            Buffer,
+            matmul::{Product, matmul},
+            pointwise::add_to,
+            walk::Walk,
+        },
     },
     var::Var,
 };
@@ -151,23 +156,18 @@ impl<'a, T: Real> Tensors<'a, T> {
     }
 
     /// Changes the gradient of input `k` in place; it starts as zeros.
-    fn change(&mut self, k: usize, change: impl FnOnce(&mut [T], &Shape) -> Result<(), Error>) {
-        let Some((slot, value)) = self.slot(k) else { return };
+    fn change(&mut self, k: usize, change: impl FnOnce(&mut [T], &Shape) -> Result<(), Error>) -> Result<(), Error> {
+        let Some((slot, value)) = self.slot(k) else { return Ok(()) };
         let shape = *value.shape();
-        let result = (|| {
-            let mut sum = std::mem::replace(slot, Slot::Empty).whole(&shape)?;
-            if sum.unique_mut().is_none() {
-                sum = Tensor::of(shape, sum.to_vec());
-            }
-            if let Some(elements) = sum.unique_mut() {
-                change(elements, &shape)?;
-            }
-            *slot = Slot::Sum(sum);
-            Ok(())
-        })();
-        if let Err(error) = result {
-            self.fail(error);
+        let mut sum = std::mem::replace(slot, Slot::Empty).whole(&shape)?;
+        if sum.unique_mut().is_none() {
+            sum = Tensor::of(shape, sum.to_vec());
         }
+        if let Some(elements) = sum.unique_mut() {
+            change(elements, &shape)?;
+        }
+        *slot = Slot::Sum(sum);
+        Ok(())
     }
 }
 
@@ -220,13 +220,14 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
         match d.into_result() {
             Ok(d) => {
                 self.look_at(k, &d);
-                self.change(k, |sum, full| {
+                let added = self.change(k, |sum, full| {
                     let expected = place.shape(full)?;
                     if *d.shape() != expected {
                         return Err(ErrorKind::GradientShape { input: k, expected, found: *d.shape() }.into());
                     }
                     place.add_to(d.as_slice(), sum, full)
                 });
+                added.unwrap_or_else(|error| self.fail(error));
             }
             Err(error) => self.fail(error),
         }
@@ -244,18 +245,24 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
             return self.add(k, product);
         }
         match (a.tensor(), b.tensor()) {
-            (Ok(a), Ok(b)) => match Product::new(a.shape(), transpose_a, b.shape(), transpose_b) {
-                Ok(product) => {
-                    let starts_here = self.slot(k).is_some_and(|(slot, _)| !matches!(slot, Slot::Sum(_) | Slot::Stretched(_)));
-                    self.change(k, |sum, full| {
-                        let found = product.shape;
-                        let product = product.sum_to(full).map_err(|_| ErrorKind::GradientShape { input: k, expected: *full, found })?;
-                        product.run(a.as_slice(), b.as_slice(), sum, !starts_here);
+            (Ok(a), Ok(b)) => {
+                let Some((slot, value)) = self.slot(k) else { return };
+                let full = *value.shape();
+                let product = Product::new(a.shape(), transpose_a, b.shape(), transpose_b).and_then(|product| {
+                    let found = product.shape;
+                    product.sum_to(&full).map_err(|_| ErrorKind::GradientShape { input: k, expected: full, found }.into())
+                });
+                let added = match product {
+                    Ok(product) if matches!(slot, Slot::Sum(_) | Slot::Stretched(_)) => self.change(k, |sum, _| {
+                        product.run(a.as_slice(), b.as_slice(), sum, true);
                         Ok(())
-                    });
-                }
-                Err(error) => self.fail(error),
-            },
+                    }),
+                    // It starts with this product: no zeros are written first.
+                    Ok(product) => matmul(&product, a, b).map(|d| *slot = Slot::Sum(d)),
+                    Err(error) => Err(error),
+                };
+                added.unwrap_or_else(|error| self.fail(error));
+            }
             (Err(error), _) | (_, Err(error)) => self.fail(error),
         }
     }
@@ -405,7 +412,8 @@ impl<'g, T: Real> Sink<T, Var<'g, T>> for Variables<'_, 'g, T> {
             let shape = |x: &Var<'g, T>| x.shape().unwrap_or(Shape::SCALAR);
             let to = self.x.get(k).map_or(Shape::SCALAR, shape);
             // The product may be larger by what was stretched, and is summed there; any other difference is a mistake, which `add` reports.
-            let product = Product::new(&shape(a), transpose_a, &shape(b), transpose_b);
+            let (a_shape, b_shape) = (shape(a), shape(b));
+            let product = Product::new(&a_shape, transpose_a, &b_shape, transpose_b);
             let d = match product.and_then(|product| product.sum_to(&to)) {
                 Ok(_) => a.graph().call(op::linear::matmul_summed(transpose_a, transpose_b, &to), &[*a, *b]),
                 Err(_) => a.matmul_as(*b, transpose_a, transpose_b),

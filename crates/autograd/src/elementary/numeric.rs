@@ -36,6 +36,10 @@ pub trait Numeric: Copy {
     fn powf<const FMA: bool>(self, c: f64) -> Self;
     fn pow<const FMA: bool>(self, b: Self) -> Self;
     fn exp<const FMA: bool>(self) -> Self;
+    /// The same for a number that is [`is_moderate`](Numeric::is_moderate), in fewer steps; others are moved to the end of that range.
+    fn exp_moderate<const FMA: bool>(self) -> Self;
+    /// Whether eˣ is neither subnormal nor infinite.
+    fn is_moderate(self) -> bool;
     fn expm1<const FMA: bool>(self) -> Self;
     fn ln<const FMA: bool>(self) -> Self;
     fn ln_1p<const FMA: bool>(self) -> Self;
@@ -202,6 +206,18 @@ macro_rules! numeric {
                 // The power of two is applied in two halves: neither over- nor underflows before the result does.
                 let half = $t::round_to_integer(n * 0.5);
                 (1.0 + q) * $t::exp2_integer(half) * $t::exp2_integer(n - half)
+            }
+            #[inline(always)]
+            fn exp_moderate<const FMA: bool>(self) -> Self {
+                // Written so that NaN stays.
+                let x = if self < -$t::MODERATE { -$t::MODERATE } else { self };
+                let x = if x > $t::MODERATE { $t::MODERATE } else { x };
+                let (n, q) = $t::split_exp_inside::<FMA>(x);
+                (1.0 + q) * $t::exp2_integer(n)
+            }
+            #[inline(always)]
+            fn is_moderate(self) -> bool {
+                self.abs() <= $t::MODERATE
             }
             #[inline(always)]
             fn expm1<const FMA: bool>(self) -> Self {
@@ -430,6 +446,7 @@ macro_rules! numeric {
         }
 
         impl Steps for $t {
+            const MODERATE: $t = ($bias - 2.0) * std::$t::consts::LN_2;
             #[inline(always)]
             fn fma<const FMA: bool>(a: Self, b: Self, c: Self) -> Self {
                 if FMA { a.mul_add(b, c) } else { a * b + c }
@@ -513,6 +530,8 @@ fn estrin<T: Copy + Default + Mul<Output = T>, const N: usize>(coefficients: &[T
 
 /// Steps shared by the kernels above.
 trait Steps: Copy {
+    /// Up to here, and down to minus this, eˣ is a normal number.
+    const MODERATE: Self;
     fn fma<const FMA: bool>(a: Self, b: Self, c: Self) -> Self;
     /// c₀ + c₁x + c₂x² + …
     fn polynomial<const FMA: bool, const N: usize>(x: Self, c: &[Self; N]) -> Self;

@@ -1,8 +1,9 @@
 //! Parameters that live outside the graph: how they are bound to it, and what may stand for them.
 
 use std::{
+    collections::HashMap,
     fmt,
-    hash::{Hash, Hasher},
+    hash::{BuildHasherDefault, Hash, Hasher},
     panic::Location,
     sync::Arc,
 };
@@ -51,6 +52,31 @@ impl fmt::Debug for LeafId {
         write!(f, "LeafId({:#x})", self.address())
     }
 }
+
+/// Hashes what is an address already: its low bits, which alignment makes 0, are mixed with the high ones.
+#[derive(Default)]
+pub(crate) struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+    fn write_u64(&mut self, n: u64) {
+        // The golden ratio times 2⁶⁴: neighbours are spread evenly (D. Knuth, TAOCP 3, 6.4).
+        self.0 = (self.0 ^ n).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
+    }
+    fn write_usize(&mut self, n: usize) {
+        self.write_u64(n as u64);
+    }
+}
+
+/// The nodes of parameters.
+pub(crate) type Bindings = HashMap<LeafId, Bound, BuildHasherDefault<Mixed>>;
 
 /// The node of a parameter.
 #[derive(Clone, Copy)]

@@ -1,13 +1,9 @@
 //! The tape: the nodes, and the one place where the value of an operation is computed, for the first time and again.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    panic::Location,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, panic::Location, sync::Arc};
 
 use super::{
-    binding::{Bound, LeafId},
+    binding::{Bindings, Bound, LeafId},
     replay::Plan,
     scope::Cut,
     segment::Segments,
@@ -28,7 +24,7 @@ pub(crate) struct Tape<T: Real> {
     /// The inputs of all nodes, one after the other.
     pub(super) edges: Vec<u32>,
     pub(super) names: BTreeMap<u32, Arc<str>>,
-    pub(crate) bound: HashMap<LeafId, Bound>,
+    pub(crate) bound: Bindings,
     /// While a scope runs, what its bindings have replaced.
     pub(super) rebound: Vec<(LeafId, Option<Bound>)>,
     pub(super) open_scopes: u32,
@@ -83,7 +79,7 @@ impl<T: Real> Tape<T> {
             nodes: Vec::new(),
             edges: Vec::new(),
             names: BTreeMap::new(),
-            bound: HashMap::new(),
+            bound: Bindings::default(),
             rebound: Vec::new(),
             open_scopes: 0,
             hooks: BTreeMap::new(),

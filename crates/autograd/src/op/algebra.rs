@@ -8,7 +8,10 @@ use crate::{
     error::{Error, ErrorKind},
     real::Real,
     shape::Shape,
-    tensor::{Tensor, kernel::pointwise as kernel},
+    tensor::{
+        Tensor,
+        kernel::{pointwise as kernel, reduce::sum_to},
+    },
     var::Var,
 };
 
@@ -216,6 +219,15 @@ impl<T: Real> Algebra<T> for Value<T> {
 
     fn refused(&self, why: impl Into<Error>) -> Self {
         Value::Error(why.into())
+    }
+
+    fn unstretched(&self, x: &Self) -> Self {
+        match (self, x) {
+            (Value::Tensor(g), Value::Tensor(x)) if g.is_shaped_like(x) => self.clone(),
+            // The shorter way, without an operation.
+            (Value::Tensor(g), Value::Tensor(x)) if x.shape().stretches_to(g.shape()) => sum_to(g, x.shape()).into(),
+            _ => reduce::Methods::sum_to(self, &x.shape()),
+        }
     }
 
     #[inline]

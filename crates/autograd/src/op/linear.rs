@@ -24,7 +24,7 @@ struct MatMul {
 }
 
 impl MatMul {
-    fn product(&self, a: &Shape, b: &Shape) -> Result<Product, Error> {
+    fn product<'s>(&'s self, a: &'s Shape, b: &'s Shape) -> Result<Product<'s>, Error> {
         let product = Product::new(a, self.transpose_a, b, self.transpose_b)?;
         match &self.to {
             Some(to) => product.sum_to(to),
@@ -70,7 +70,8 @@ impl Op<2> for MatMul {
         let a = if is_row { a.unsqueeze(0) } else { a.clone() };
         let b = if is_column { b.unsqueeze(1) } else { b.clone() };
         let (ta, tb) = (ta && !is_row, tb && !is_column);
-        let Ok(product) = Product::new(&a.shape(), ta, &b.shape(), tb) else { return };
+        let (a_matrix, b_matrix) = (a.shape(), b.shape());
+        let Ok(product) = Product::new(&a_matrix, ta, &b_matrix, tb) else { return };
         let matrix = &product.shape[product.batch().len()..];
         let batch = match &self.to {
             // A result of vectors lacks their axes.
@@ -116,7 +117,8 @@ impl Op<2> for MatMul {
 /// A product of matrices (not vectors) brought to the shape of an operand: summed over the batch along which that was stretched, and
 /// repeated along the axes over which the products had been summed.
 fn summed<T: Real, A: Algebra<T>>(left: &A, tl: bool, right: &A, tr: bool, to: &Shape) -> A {
-    let product = match Product::new(&left.shape(), tl, &right.shape(), tr) {
+    let (left_shape, right_shape) = (left.shape(), right.shape());
+    let product = match Product::new(&left_shape, tl, &right_shape, tr) {
         Ok(product) => product,
         Err(error) => return left.refused(error),
     };

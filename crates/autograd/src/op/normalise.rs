@@ -2,6 +2,7 @@
 
 use super::{Algebra, Handle, Op, Place, Sink, index::at, methods, reduce::Over};
 use crate::{
+    elementary::{Derivation, Function, derivation},
     error::{Error, ErrorKind},
     function,
     indices::Indices,
@@ -23,9 +24,7 @@ fn shifted_sum<T: Real>(x: &Tensor<T>, over: &Over, is_finite: bool) -> Result<(
         return Err(ErrorKind::Empty { what: "logarithm of the sum of exponentials", shape: *x.shape() }.into());
     }
     // Where the axes are the last ones, each row is read once.
-    let n = x.len() / kept.len().max(1);
-    let trailing = kept.iter().rev().take_while(|&&length| length == 1).count();
-    if n > 1 && x.shape()[x.rank() - trailing..].iter().product::<usize>() == n {
+    if let Some(n) = row_length(x.shape(), &kept) {
         return softmax_kernel::rows(x, n, &kept, is_finite);
     }
     let mut largest = reduce::max_to(x, &kept)?;
@@ -36,9 +35,47 @@ fn shifted_sum<T: Real>(x: &Tensor<T>, over: &Over, is_finite: bool) -> Result<(
     Ok((largest, sum))
 }
 
+/// The number of elements in a row, if there are several and `kept`, with a number for each row, lacks only the last axes of `shape`.
+fn row_length(shape: &Shape, kept: &Shape) -> Option<usize> {
+    let n = shape.len() / kept.len().max(1);
+    let trailing = kept.iter().rev().take_while(|&&length| length == 1).count();
+    (n > 1 && kept.rank() == shape.rank() && shape[shape.rank() - trailing..].iter().product::<usize>() == n).then_some(n)
+}
+
 /// g·softmax(x), the gradient of ln Σ eˣ = y: both stretch to the shape of x.
-fn weighted_softmax<T: Real, A: Algebra<T>>(x: &A, y: &A, g: &A) -> A {
-    A::map(function!(|x, y, g| g.masked_mul((x - y).exp())), [x, y, g])
+#[derive(Debug)]
+struct WeightedSoftmax;
+
+impl WeightedSoftmax {
+    fn function() -> impl Function<3> {
+        function!(|x, y, g| g.masked_mul((x - y).exp()))
+    }
+}
+
+impl Op<3> for WeightedSoftmax {
+    fn name(&self) -> &'static str {
+        "weighted_softmax"
+    }
+    fn forward<T: Real>(&self, [x, y, g]: [&Tensor<T>; 3]) -> Result<Tensor<T>, Error> {
+        match row_length(x.shape(), y.shape()) {
+            Some(n) if g.shape() == y.shape() && y.len() > 1 => softmax_kernel::weighted(x, n, y, g),
+            _ => map(&Self::function(), [x, y, g]),
+        }
+    }
+    fn vjp<T: Real, A: Algebra<T>>(&self, x: [&A; 3], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        A::chain(&Self::function(), x, y, g, out);
+    }
+    fn jvp<T: Real, A: Algebra<T>>(&self, x: [&A; 3], y: &A, dx: [Option<&A>; 3]) -> Option<A> {
+        Some(A::tangent(&Self::function(), x, y, dx))
+    }
+    fn derivation(&self) -> Option<Derivation> {
+        Some(derivation(&Self::function()))
+    }
+}
+
+#[inline(never)]
+fn weighted_softmax() -> Handle {
+    Handle::new(WeightedSoftmax)
 }
 
 #[derive(Debug)]
@@ -56,7 +93,7 @@ impl Op<1> for LogSumExp {
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let kept = self.0.kept(&x.shape());
         let (y, g) = (y.shaped(&kept), g.shaped(&kept));
-        out.add(0, weighted_softmax(x, &y, &g));
+        out.add(0, A::call(weighted_softmax(), &[x, &y, &g]));
     }
 }
 
@@ -130,7 +167,7 @@ impl Op<1> for SoftmaxCrossEntropy {
         let Ok((kept, place)) = self.place(&x.shape()) else { return };
         let (y, g) = (y.shaped(&kept), g.shaped(&kept));
         let logsumexp = y.add(&x.take(place.clone()));
-        out.add(0, weighted_softmax(x, &logsumexp, &g));
+        out.add(0, A::call(weighted_softmax(), &[x, &logsumexp, &g]));
         out.add_at(0, &place, g.neg());
     }
 }

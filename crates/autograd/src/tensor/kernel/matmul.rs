@@ -38,7 +38,7 @@ pub trait Gemm: Sized {
 
 /// How two tensors are multiplied: as vectors, matrices or batches of matrices, each transposed or not.
 #[derive(Debug)]
-pub(crate) struct Product {
+pub(crate) struct Product<'s> {
     /// The shape of the result.
     pub(crate) shape: Shape,
     /// Rows, inner length, columns.
@@ -46,7 +46,7 @@ pub(crate) struct Product {
     a: Factor,
     b: Factor,
     /// Of vectors and matrices there is none.
-    batch: Option<Box<Batch>>,
+    batch: Option<Batch<'s>>,
 }
 
 #[derive(Debug)]
@@ -58,17 +58,17 @@ struct Factor {
 
 /// The batches of matrices in a product.
 #[derive(Debug)]
-struct Batch {
-    /// Those of the factors, stretched to each other.
+struct Batch<'s> {
+    a: &'s [usize],
+    b: &'s [usize],
+    /// That of the factors, stretched to each other.
     shape: Shape,
-    a: Shape,
-    b: Shape,
-    /// That of the result: smaller than that of the factors where products are summed.
-    sums: Shape,
+    /// That of the result, where products are summed.
+    sums: Option<&'s [usize]>,
 }
 
 /// Rows and columns of the matrices in a tensor, and the lengths of the batch. A vector is a row on the left, a column on the right.
-fn matrices(shape: &Shape, transposed: bool, is_left: bool) -> Result<((usize, usize), Factor, &[usize]), Error> {
+fn matrices(shape: &Shape, transposed: bool, is_left: bool) -> Result<(Strides, Factor, &[usize]), Error> {
     let (rows, columns, batch) = match shape[..] {
         [] => return Err(ErrorKind::Rank { expected: "at least 1 axis", found: 0 }.into()),
         [n] if is_left => (1, n, &[][..]),
@@ -83,8 +83,8 @@ fn matrices(shape: &Shape, transposed: bool, is_left: bool) -> Result<((usize, u
     })
 }
 
-impl Product {
-    pub(crate) fn new(a: &Shape, transpose_a: bool, b: &Shape, transpose_b: bool) -> Result<Product, Error> {
+impl<'s> Product<'s> {
+    pub(crate) fn new(a: &'s Shape, transpose_a: bool, b: &'s Shape, transpose_b: bool) -> Result<Product<'s>, Error> {
         let ((m, k), left, a_batch) = matrices(a, transpose_a, true)?;
         let ((other_k, n), right, b_batch) = matrices(b, transpose_b, false)?;
         if k != other_k {
@@ -93,9 +93,8 @@ impl Product {
         let batch = if a_batch.is_empty() && b_batch.is_empty() {
             None
         } else {
-            let (a, b) = (Shape::new(a_batch)?, Shape::new(b_batch)?);
-            let shape = a.broadcast(&b)?;
-            Some(Box::new(Batch { shape, a, b, sums: shape }))
+            let shape = Shape::new(a_batch)?.broadcast(&Shape::new(b_batch)?)?;
+            Some(Batch { a: a_batch, b: b_batch, shape, sums: None })
         };
         let matrix = match (a.rank() > 1, b.rank() > 1) {
             (true, true) => &[m, n][..],
@@ -116,14 +115,14 @@ impl Product {
     }
 
     /// Sums the products over the axes along which the matrices of `to` were stretched to the batch: what undoes broadcasting.
-    pub(crate) fn sum_to(mut self, to: &Shape) -> Result<Product, Error> {
+    pub(crate) fn sum_to(mut self, to: &'s Shape) -> Result<Product<'s>, Error> {
         if self.shape == *to {
             return Ok(self);
         }
         let matrix = self.shape.rank() - self.batch().len();
         let fits = to.stretches_to(&self.shape) && to.rank() >= matrix && to[to.rank() - matrix..] == self.shape[self.batch().len()..];
         match &mut self.batch {
-            Some(batch) if fits => batch.sums = Shape::new(&to[..to.rank() - matrix])?,
+            Some(batch) if fits => batch.sums = Some(&to[..to.rank() - matrix]),
             _ => return Err(ErrorKind::Stretch { from: *to, to: self.shape }.into()),
         }
         self.shape = *to;
@@ -145,23 +144,19 @@ impl Product {
         let Some(batch) = &self.batch else {
             return T::gemm(self.size, a, self.a.strides, b, self.b.strides, c, accumulate);
         };
-        let is_summed = batch.sums.len() != batch.shape.len();
+        let is_summed = batch.sums.is_some_and(|sums| sums.iter().product::<usize>() != batch.shape.len());
         // A batch of matrices times one matrix is one product with more rows.
-        if !is_summed && batch.b.len() == 1 && self.a.strides == (k, 1) {
+        if !is_summed && batch.b.iter().all(|&n| n == 1) && self.a.strides == (k, 1) {
             T::gemm((batch.shape.len() * m, k, n), a, self.a.strides, b, self.b.strides, c, accumulate);
             return;
         }
         if is_summed && !accumulate {
             c.fill(T::ZERO);
         }
-        let walks = [&batch.a, &batch.b, &batch.sums].map(|part| Walk::stretch(part, &batch.shape));
-        let place = |walk: &Walk, i: usize| {
-            let mut place = 0;
-            walk.runs(i, 1, |_, _, at, _| place = at);
-            place
-        };
+        let sums = batch.sums.unwrap_or(&batch.shape);
+        let [a_walk, b_walk, walk] = [batch.a, batch.b, sums].map(|part| Walk::stretch_lengths(part, &batch.shape));
         let multiply = |i: usize, c: &mut [T]| {
-            let (a, b) = (&a[place(&walks[0], i) * self.a.len..], &b[place(&walks[1], i) * self.b.len..]);
+            let (a, b) = (&a[a_walk.place(i) * self.a.len..], &b[b_walk.place(i) * self.b.len..]);
             T::gemm(self.size, a, self.a.strides, b, self.b.strides, c, accumulate || is_summed);
         };
         let multiplications = batch.shape.len().saturating_mul(m).saturating_mul(k).saturating_mul(n);
@@ -175,13 +170,13 @@ impl Product {
             return;
         }
         for i in 0..batch.shape.len() {
-            multiply(i, &mut c[place(&walks[2], i) * m * n..]);
+            multiply(i, &mut c[walk.place(i) * m * n..]);
         }
     }
 }
 
 /// a·b.
-pub(crate) fn matmul<T: Real>(product: &Product, a: &Tensor<T>, b: &Tensor<T>) -> Result<Tensor<T>, Error> {
+pub(crate) fn matmul<T: Real>(product: &Product<'_>, a: &Tensor<T>, b: &Tensor<T>) -> Result<Tensor<T>, Error> {
     let mut c = overwritten(product.shape.len())?;
     product.run(a.as_slice(), b.as_slice(), &mut c, false);
     Ok(Tensor::of(product.shape, c))
@@ -259,10 +254,14 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
             lanes[k] += a[i][k] * b[i][k];
         }
     }
-    let mut sum = T::ZERO;
-    for lane in lanes {
-        sum += lane;
+    let mut width = LANES / 2;
+    while width > 0 {
+        for k in 0..width {
+            lanes[k] += lanes[k + width];
+        }
+        width /= 2;
     }
+    let mut sum = lanes[0];
     for i in 0..a_rest.len().min(b_rest.len()) {
         sum += a_rest[i] * b_rest[i];
     }

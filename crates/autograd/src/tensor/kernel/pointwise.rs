@@ -24,15 +24,61 @@ const BLOCK: usize = 256;
 const STEP: usize = if cfg!(debug_assertions) { 4 } else { 16 };
 
 /// An operand, block by block, in the order of the result.
+#[allow(clippy::large_enum_variant)] // there are few of them, and only on the stack
 enum Source<'a, T: Real> {
     Straight(&'a [T]),
     /// One number, repeated.
     Constant(Buffer<T>),
-    Stretched {
-        elements: &'a [T],
-        walk: Walk,
-        block: Buffer<T>,
-    },
+    Stretched(Stretched<'a, T>),
+}
+
+/// An operand that is smaller than the result. Its blocks are copied only where they must be.
+struct Stretched<'a, T: Real> {
+    elements: &'a [T],
+    walk: Walk,
+    /// So many neighbours are neighbours in the operand too.
+    run: usize,
+    /// So many elements come again and again, until so many are done. The buffer has room for one such period more than a block has.
+    period: usize,
+    region: usize,
+    /// A block, or the beginning of a region.
+    buffer: Buffer<T>,
+    held: Option<usize>,
+    view: View,
+}
+
+/// Where a block stands.
+#[derive(Clone, Copy)]
+enum View {
+    Elements(usize),
+    Buffer(usize),
+}
+
+impl<'a, T: Real> Stretched<'a, T> {
+    fn new(x: &'a Tensor<T>, to: &Shape) -> Result<Stretched<'a, T>, Error> {
+        let walk = Walk::stretch(x.shape(), to);
+        let (period, region) = walk.repeats().unwrap_or((0, 0));
+        let buffer = overwritten(BLOCK.min(to.len()) + period)?;
+        Ok(Stretched { elements: x.as_slice(), run: walk.run(), walk, period, region, buffer, held: None, view: View::Buffer(0) })
+    }
+
+    fn prepare(&mut self, start: usize, n: usize) {
+        let Stretched { elements, walk, run, period, region, buffer, held, view } = self;
+        *view = if *run >= n && start % *run <= *run - n {
+            View::Elements(walk.place(start))
+        } else if *region >= buffer.len() && start % *region <= *region - n {
+            let first = start - start % *region;
+            if *held != Some(first) {
+                walk.read(elements, first, buffer);
+                *held = Some(first);
+            }
+            View::Buffer((start - first) % *period)
+        } else {
+            walk.read(elements, start, &mut buffer[..n]);
+            *held = None;
+            View::Buffer(0)
+        };
+    }
 }
 
 impl<'a, T: Real> Source<'a, T> {
@@ -40,26 +86,31 @@ impl<'a, T: Real> Source<'a, T> {
         if x.shape().len() == to.len() {
             return Ok(Source::Straight(x.as_slice()));
         }
-        let mut block = overwritten(BLOCK.min(to.len()))?;
-        if let Some(value) = x.as_one() {
+        Ok(if let Some(value) = x.as_one() {
+            let mut block = overwritten(BLOCK.min(to.len()))?;
             block.fill(value);
-            return Ok(Source::Constant(block));
-        }
-        Ok(Source::Stretched { elements: x.as_slice(), walk: Walk::stretch(x.shape(), to), block })
+            Source::Constant(block)
+        } else {
+            Source::Stretched(Stretched::new(x, to)?)
+        })
     }
 
     /// Brings the elements of a block together.
     fn prepare(&mut self, start: usize, n: usize) {
-        if let Source::Stretched { elements, walk, block } = self {
-            walk.read(elements, start, &mut block[..n]);
+        if let Source::Stretched(stretched) = self {
+            stretched.prepare(start, n);
         }
     }
 
-    /// The elements of a block that was prepared.
+    /// The elements of the block that was prepared last.
     fn block(&self, start: usize, n: usize) -> &[T] {
         match self {
             Source::Straight(elements) => &elements[start..start + n],
-            Source::Constant(block) | Source::Stretched { block, .. } => &block[..n],
+            Source::Constant(block) => &block[..n],
+            Source::Stretched(Stretched { elements, buffer, view, .. }) => match *view {
+                View::Elements(at) => &elements[at..at + n],
+                View::Buffer(at) => &buffer[at..at + n],
+            },
         }
     }
 }
@@ -445,9 +496,8 @@ impl<T: Real, const N: usize> Kernel for HasNan<'_, '_, T, N> {
     fn run<const FMA: bool>(self) -> bool {
         let mut found = false;
         for k in 0..N {
-            let of = &*self.of[k];
-            for i in 0..of.len() {
-                found |= of[i].is_nan();
+            for v in &*self.of[k] {
+                found |= v.is_nan();
             }
         }
         found

@@ -20,7 +20,15 @@ const SETTLE: usize = 1024;
 pub(crate) fn sum_run<T: Real>(run: &[T]) -> f64 {
     let mut total = 0.0;
     if run.len() < LANES {
-        for v in run {
+        let (fours, rest) = run.as_chunks::<4>();
+        let mut lanes = [0.0; 4];
+        for four in fours {
+            for i in 0..4 {
+                lanes[i] += four[i].to_f64();
+            }
+        }
+        total += (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+        for v in rest {
             total += v.to_f64();
         }
         return total;

@@ -1,4 +1,5 @@
-//! Rows of exponentials: the largest element of each row, and the sum of e^(x − largest), while the row is in the innermost cache.
+//! Rows of exponentials: the largest element of each row and the sum of e^(x − largest), while the row is in the innermost cache; and the
+//! gradient of the logarithm of such a sum.
 
 use super::{
     Buffer,
@@ -40,19 +41,26 @@ impl<T: Real> Kernel for Rows<'_, T> {
             for v in lanes.iter().chain(rest) {
                 largest = if *v > largest { *v } else { largest };
             }
-            if self.is_finite && !largest.is_finite() {
-                largest = T::ZERO;
+            let mut total = 0.0;
+            if largest.is_finite() {
+                for groups in groups.chunks(SETTLE) {
+                    // Beside the 1 of the largest element, what is too small for the short way is nothing.
+                    total += sum_of_exp::<T, FMA>(groups, largest, Numeric::exp_moderate::<FMA>);
+                }
+            } else {
+                if self.is_finite {
+                    largest = T::ZERO;
+                }
+                for groups in groups.chunks(SETTLE) {
+                    total += sum_of_exp::<T, FMA>(groups, largest, Numeric::exp::<FMA>);
+                }
             }
             self.largest[i] = largest;
-            let mut total = 0.0;
-            for groups in groups.chunks(SETTLE) {
-                total += sum_of_exp::<T, FMA>(groups, largest);
-            }
             // The last few are filled up with −∞, which adds 0.
             let mut group = [T::NEG_INFINITY; LANES];
             group[..rest.len()].copy_from_slice(rest);
             if largest.is_finite() && !rest.is_empty() {
-                total += sum_of_exp::<T, FMA>(&[group], largest);
+                total += sum_of_exp::<T, FMA>(&[group], largest, Numeric::exp::<FMA>);
             } else {
                 for v in rest {
                     total += Numeric::exp::<FMA>(*v - largest).to_f64();
@@ -65,11 +73,11 @@ impl<T: Real> Kernel for Rows<'_, T> {
 
 /// Σ e^(x − largest) over a few groups.
 #[inline(always)]
-fn sum_of_exp<T: Real, const FMA: bool>(groups: &[[T; LANES]], largest: T) -> f64 {
+fn sum_of_exp<T: Real, const FMA: bool>(groups: &[[T; LANES]], largest: T, exp: impl Fn(T) -> T) -> f64 {
     let mut lanes = [T::ZERO; LANES];
     for group in groups {
         for k in 0..LANES {
-            lanes[k] += Numeric::exp::<FMA>(group[k] - largest);
+            lanes[k] += exp(group[k] - largest);
         }
     }
     let mut total = 0.0;
@@ -93,4 +101,60 @@ pub(crate) fn rows<T: Real>(x: &Tensor<T>, n: usize, kept: &Shape, is_finite: bo
         dispatch(Rows { x, n, is_finite, largest, sums });
     });
     Ok((Tensor::of(*kept, largest), Tensor::of(*kept, sums)))
+}
+
+struct Weighted<'a, T> {
+    x: &'a [T],
+    /// The length of a row.
+    n: usize,
+    /// The logarithm of the sum of each row, and the gradient by it.
+    logarithms: &'a [T],
+    g: &'a [T],
+    d: &'a mut [T],
+}
+
+impl<T: Real> Kernel for Weighted<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for (i, (x, d)) in self.x.chunks_exact(self.n).zip(self.d.chunks_exact_mut(self.n)).enumerate() {
+            let (y, g) = (self.logarithms[i], self.g[i]);
+            let ((x, x_rest), (d, d_rest)) = (x.as_chunks::<LANES>(), d.as_chunks_mut::<LANES>());
+            for j in 0..x.len().min(d.len()) {
+                let (x, mut all, mut is_moderate) = (x[j], [T::ZERO; LANES], g.is_finite());
+                for k in 0..LANES {
+                    all[k] = x[k] - y;
+                    is_moderate &= all[k].is_moderate();
+                }
+                if is_moderate {
+                    for d in &mut all {
+                        *d = g.unmasked_mul::<FMA>(d.exp_moderate::<FMA>());
+                    }
+                } else {
+                    for d in &mut all {
+                        *d = g.masked_mul::<FMA>(Numeric::exp::<FMA>(*d));
+                    }
+                }
+                d[j] = all;
+            }
+            for j in 0..x_rest.len().min(d_rest.len()) {
+                d_rest[j] = g.masked_mul::<FMA>(Numeric::exp::<FMA>(x_rest[j] - y));
+            }
+        }
+    }
+}
+
+/// g·e^(x − y), with a y and a g for each row of `n`, where 0·∞ is 0.
+pub(crate) fn weighted<T: Real>(x: &Tensor<T>, n: usize, y: &Tensor<T>, g: &Tensor<T>) -> Result<Tensor<T>, Error> {
+    let mut d = overwritten(x.len())?;
+    let rows = (threads::part_of(x.len()) / n).max(1);
+    if rows >= y.len() {
+        dispatch(Weighted { x: x.as_slice(), n, logarithms: y.as_slice(), g: g.as_slice(), d: &mut d });
+    } else {
+        let of_rows = y.as_slice().chunks(rows).zip(g.as_slice().chunks(rows));
+        let parts = x.as_slice().chunks(rows * n).zip(d.chunks_mut(rows * n)).zip(of_rows);
+        let parts = parts.map(|((x, d), (logarithms, g))| Weighted { x, n, logarithms, g, d }).collect();
+        threads::each(x.len(), parts, &dispatch);
+    }
+    Ok(Tensor::of(*x.shape(), d))
 }

@@ -47,14 +47,44 @@ impl Walk {
 
     /// The walk over an array of shape `from`, stretched to `to`.
     pub(crate) fn stretch(from: &Shape, to: &Shape) -> Walk {
-        let (own, mut strides) = (from.strides(), [0; MAX_RANK]);
-        let shift = to.rank() - from.rank();
-        for axis in 0..from.rank() {
+        Walk::stretch_lengths(from, to)
+    }
+
+    /// The same, given the lengths of the axes alone.
+    pub(crate) fn stretch_lengths(from: &[usize], to: &[usize]) -> Walk {
+        let (mut strides, shift) = ([0; MAX_RANK], to.len() - from.len());
+        let mut step = 1;
+        for axis in (0..from.len()).rev() {
             if from[axis] != 1 {
-                strides[shift + axis] = own[axis].cast_signed();
+                strides[shift + axis] = step;
             }
+            step *= from[axis].max(1).cast_signed();
         }
-        Walk::new(to, &strides[..to.rank()], 0)
+        Walk::new(to, &strides[..to.len()], 0)
+    }
+
+    /// The number of neighbours at the end of the walk that are neighbours in the array too; 0 where there are none.
+    pub(crate) fn run(&self) -> usize {
+        match self.axes[self.rank - 1] {
+            (n, 1) => n,
+            _ => 0,
+        }
+    }
+
+    /// How many elements come again and again at the end of the walk, if they are few, and how many there are in all until others come.
+    pub(crate) fn repeats(&self) -> Option<(usize, usize)> {
+        match self.axes[..self.rank] {
+            [.., (repeats, 0), (n, 1)] if n < LONG => Some((n, repeats * n)),
+            [.., (n, 0)] => Some((1, n)),
+            _ => None,
+        }
+    }
+
+    /// Where the element `i` of the walk stands.
+    pub(crate) fn place(&self, i: usize) -> usize {
+        let mut place = 0;
+        self.runs(i, 1, |_, _, at, _| place = at);
+        place
     }
 
     /// Calls `visit(done, n, at, stride)` for each straight run among the elements `start .. start + len`:
@@ -102,8 +132,14 @@ impl Walk {
         self.runs(start, to.len(), |done, n, at, stride| {
             let to = &mut to[done..done + n];
             match stride {
+                // A call would cost more than so few elements.
+                0 if n < SHORT => {
+                    let value = from[at];
+                    for to in to {
+                        *to = value;
+                    }
+                }
                 0 => to.fill(from[at]),
-                // A call that copies would cost more than so few elements.
                 1 if n < SHORT => {
                     let from = &from[at..at + n];
                     for i in 0..n {
@@ -125,8 +161,7 @@ impl Walk {
             let at = start + done;
             let len = (region - at % region).min(to.len() - done);
             let to = &mut to[done..done + len];
-            let (mut base, phase) = (0, at % n);
-            outer.runs(at / region, 1, |_, _, at, _| base = at);
+            let (base, phase) = (outer.place(at / region), at % n);
             let run = &from[base..base + n];
             let mut filled = n.min(len);
             let (head, tail) = (filled.min(n - phase), filled - filled.min(n - phase));
