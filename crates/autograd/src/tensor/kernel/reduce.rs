@@ -73,7 +73,8 @@ impl Sums {
     #[inline(always)]
     pub(crate) fn add<T: Real>(&mut self, start: usize, elements: &[T]) {
         let Sums { totals, partial, pending, walk, .. } = self;
-        walk.runs(start, elements.len(), |done, n, at, stride| {
+        let mut runs = walk.straight(start, elements.len());
+        while let Some((done, n, at, stride)) = runs.next() {
             let run = &elements[done..done + n];
             match stride {
                 0 => partial[at] += sum_run(run),
@@ -83,16 +84,18 @@ impl Sums {
                         partial[i] += run[i].to_f64();
                     }
                 }
-                _ => run.iter().enumerate().for_each(|(i, v)| partial[at.wrapping_add_signed(i.cast_signed() * stride)] += v.to_f64()),
+                _ => {
+                    for i in 0..n {
+                        partial[at.wrapping_add_signed(i.cast_signed() * stride)] += run[i].to_f64();
+                    }
+                }
             }
             *pending += if stride == 0 { 1 } else { n };
             if *pending >= SETTLE * totals.len() {
                 *pending = 0;
-                for (total, partial) in totals.iter_mut().zip(partial.iter_mut()) {
-                    *total += std::mem::take(partial);
-                }
+                settle(totals, partial);
             }
-        });
+        }
     }
 
     /// Whether so many sums are small beside a part of so many elements, so that each part can have its own.
@@ -131,10 +134,15 @@ impl Sums {
 
     /// Adds the partial sums to the totals.
     fn settle(&mut self) {
-        for (total, partial) in self.totals.iter_mut().zip(&mut self.partial) {
-            *total += std::mem::take(partial);
-        }
+        settle(&mut self.totals, &mut self.partial);
         self.pending = 0;
+    }
+}
+
+#[inline(never)]
+fn settle(totals: &mut [f64], partial: &mut [f64]) {
+    for (total, partial) in totals.iter_mut().zip(partial) {
+        *total += std::mem::take(partial);
     }
 }
 
@@ -331,7 +339,8 @@ impl<T: Real, F: Fold<T>> Kernel for FoldTo<'_, T, F> {
     #[inline(always)]
     fn run<const FMA: bool>(self) -> Buffer<F::Total> {
         let FoldTo { elements, start, walk, mut totals } = self;
-        walk.runs(start, elements.len(), |done, n, at, stride| {
+        let mut runs = walk.straight(start, elements.len());
+        while let Some((done, n, at, stride)) = runs.next() {
             let run = &elements[done..done + n];
             match stride {
                 0 => {
@@ -342,8 +351,14 @@ impl<T: Real, F: Fold<T>> Kernel for FoldTo<'_, T, F> {
                             lanes[i] = F::step(lanes[i], group[i]);
                         }
                     }
-                    let total = lanes.iter().fold(totals[at], |a, &b| F::merge(a, b));
-                    totals[at] = rest.iter().fold(total, |total, &v| F::step(total, v));
+                    let mut total = totals[at];
+                    for lane in lanes {
+                        total = F::merge(total, lane);
+                    }
+                    for v in rest {
+                        total = F::step(total, *v);
+                    }
+                    totals[at] = total;
                 }
                 1 => {
                     let totals = &mut totals[at..at + n];
@@ -351,12 +366,14 @@ impl<T: Real, F: Fold<T>> Kernel for FoldTo<'_, T, F> {
                         totals[i] = F::step(totals[i], run[i]);
                     }
                 }
-                _ => run.iter().enumerate().for_each(|(i, &v)| {
-                    let at = at.wrapping_add_signed(i.cast_signed() * stride);
-                    totals[at] = F::step(totals[at], v);
-                }),
+                _ => {
+                    for (i, v) in run.iter().enumerate() {
+                        let at = at.wrapping_add_signed(i.cast_signed() * stride);
+                        totals[at] = F::step(totals[at], *v);
+                    }
+                }
             }
-        });
+        }
         totals
     }
 }

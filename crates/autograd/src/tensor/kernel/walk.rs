@@ -25,6 +25,45 @@ pub(crate) struct Walk {
     offset: usize,
 }
 
+/// The straight runs of a walk that are left.
+pub(crate) struct Runs<'w> {
+    walk: &'w Walk,
+    position: [usize; MAX_RANK],
+    at: isize,
+    done: usize,
+    len: usize,
+}
+
+impl Runs<'_> {
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Option<(usize, usize, usize, isize)> {
+        if self.done >= self.len {
+            return None;
+        }
+        let last = self.walk.rank - 1;
+        let (inner, stride) = self.walk.axes[last];
+        let left = self.len - self.done;
+        let n = if inner - self.position[last] < left { inner - self.position[last] } else { left };
+        let run = (self.done, n, self.at.cast_unsigned(), stride);
+        self.done += n;
+        self.at -= self.position[last].cast_signed() * stride;
+        self.position[last] = 0;
+        let mut axis = last;
+        while axis > 0 {
+            axis -= 1;
+            let (length, stride) = self.walk.axes[axis];
+            self.position[axis] += 1;
+            self.at += stride;
+            if self.position[axis] < length {
+                break;
+            }
+            self.at -= length.cast_signed() * stride;
+            self.position[axis] = 0;
+        }
+        Some(run)
+    }
+}
+
 impl Walk {
     /// Lengths and strides, outermost first, from an offset on.
     pub(crate) fn new(lengths: &[usize], strides: &[isize], offset: usize) -> Walk {
@@ -91,33 +130,25 @@ impl Walk {
     /// `n` elements, `done` of which precede them in the range, stand at `at`, `at + stride`, ….
     #[inline(always)]
     pub(crate) fn runs(&self, start: usize, len: usize, mut visit: impl FnMut(usize, usize, usize, isize)) {
-        let last = self.rank - 1;
+        let mut runs = self.straight(start, len);
+        while let Some((done, n, at, stride)) = runs.next() {
+            visit(done, n, at, stride);
+        }
+    }
+
+    /// The same runs, one after the other: for kernels, where a closure would stay a call.
+    #[inline(always)]
+    pub(crate) fn straight(&self, start: usize, len: usize) -> Runs<'_> {
         let (mut position, mut rest, mut at) = ([0; MAX_RANK], start, self.offset.cast_signed());
-        for axis in (0..self.rank).rev() {
+        let mut axis = self.rank;
+        while axis > 0 {
+            axis -= 1;
             let (n, stride) = self.axes[axis];
             position[axis] = rest % n;
             rest /= n;
             at += position[axis].cast_signed() * stride;
         }
-        let (inner, stride) = self.axes[last];
-        let mut done = 0;
-        while done < len {
-            let n = (inner - position[last]).min(len - done);
-            visit(done, n, at.cast_unsigned(), stride);
-            done += n;
-            at -= position[last].cast_signed() * stride;
-            position[last] = 0;
-            for axis in (0..last).rev() {
-                let (length, stride) = self.axes[axis];
-                position[axis] += 1;
-                at += stride;
-                if position[axis] < length {
-                    break;
-                }
-                at -= length.cast_signed() * stride;
-                position[axis] = 0;
-            }
-        }
+        Runs { walk: self, position, at, done: 0, len }
     }
 
     /// Copies the elements `start .. start + to.len()` of the walk. It stays out of the kernels, whose loops would grow by it.
