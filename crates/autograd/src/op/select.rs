@@ -1,6 +1,6 @@
 //! Choosing by value: sorting, the largest k, masks. Which elements are chosen is decided by the values; the gradient goes to those.
 
-use std::{cmp::Ordering, fmt::Debug, panic::Location};
+use std::{fmt::Debug, panic::Location};
 
 use super::{Algebra, Handle, Op, Place, Sink, methods};
 use crate::{
@@ -104,10 +104,16 @@ struct TopK {
 }
 
 impl Sort {
-    /// NaN counts as larger than all numbers, as in PyTorch and `NumPy`; equal elements keep their order.
-    fn compare<T: Real>(&self, a: T, b: T) -> Ordering {
-        let order = a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
-        if self.descending { order.reverse() } else { order }
+    /// An integer that is in the order of the numbers: NaN counts as larger than all others, as in PyTorch and `NumPy`, and 0 and −0 are equal.
+    fn key<T: Real>(&self, v: T) -> u64 {
+        let bits = (v.to_f64() + 0.0).to_bits();
+        // The bits of positive numbers are in order, those of negative ones in reverse; the sign comes first.
+        let key = match (v.is_nan(), bits >> 63) {
+            (true, _) => u64::MAX,
+            (false, 0) => bits | 1 << 63,
+            (false, _) => !bits,
+        };
+        if self.descending { !key } else { key }
     }
 
     /// For each lane along the axis, the positions of the first `k` in order.
@@ -120,19 +126,18 @@ impl Sort {
         }
         let shape = x.shape().with(axis, k)?;
         let mut first = vec![0; shape.len()];
-        let mut lane: Vec<usize> = Vec::new();
+        // With the position behind the key, equal elements keep their order; and one integer is compared without a branch.
+        let mut lane: Vec<u128> = Vec::new();
         for row in 0..rows {
             for column in 0..inner {
-                let value = |i: &usize| x.as_slice()[(row * len + i) * inner + column];
-                let compare = |a: &usize, b: &usize| self.compare(value(a), value(b)).then(a.cmp(b));
                 lane.clear();
-                lane.extend(0..len);
+                lane.extend((0..len).map(|i| u128::from(self.key(x.as_slice()[(row * len + i) * inner + column])) << 64 | i as u128));
                 if k < len && k > 0 {
-                    lane.select_nth_unstable_by(k - 1, compare);
+                    lane.select_nth_unstable(k - 1);
                 }
-                lane[..k].sort_unstable_by(compare);
+                lane[..k].sort_unstable();
                 for (i, at) in lane[..k].iter().enumerate() {
-                    first[(row * k + i) * inner + column] = *at;
+                    first[(row * k + i) * inner + column] = *at as usize; // the lower half
                 }
             }
         }
