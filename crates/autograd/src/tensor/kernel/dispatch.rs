@@ -29,6 +29,14 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     }
 }
 
+/// Runs a kernel without FMA. Functions that need a branch leave out what lies behind it where they are part of a loop of vectors, with FMA, and
+/// give NaN; what is NaN is computed again so.
+#[cold]
+#[inline(never)]
+pub(crate) fn complete<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run::<false>()
+}
+
 #[inline(never)]
 fn plain<K: Kernel>(kernel: K) -> K::Output {
     if cfg!(target_arch = "aarch64") { kernel.run::<true>() } else { kernel.run::<false>() }

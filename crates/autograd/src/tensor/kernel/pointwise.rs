@@ -4,7 +4,7 @@ use std::array::from_fn;
 
 use super::{
     Buffer,
-    dispatch::{Kernel, dispatch},
+    dispatch::{Kernel, complete, dispatch},
     overwritten,
     reduce::Sums,
     threads,
@@ -147,6 +147,12 @@ struct Group<'b, T, const N: usize, const D: usize, const L: usize> {
 type Steps<'f, T, const N: usize, const D: usize, const L: usize, const Q: usize> =
     dyn Fn(&Group<'_, T, N, D, L>, &mut [&mut [T]; Q]) + Sync + 'f;
 
+/// What computes elements: whole steps, and one alone, where a step gave NaN, with all that steps leave out (see [`Lane`] and [`complete`]).
+struct Rule<'f, T, const N: usize, const D: usize, const L: usize, const Q: usize> {
+    steps: &'f Steps<'f, T, N, D, L, Q>,
+    one: &'f (dyn Fn([T; N], [T; D], [T; L]) -> [T; Q] + Sync + 'f),
+}
+
 impl<T: Real, const N: usize, const D: usize, const L: usize> Sources<'_, T, N, D, L> {
     fn prepare(&mut self, start: usize, n: usize) {
         self.x.iter_mut().chain(&mut self.dx).chain(&mut self.rest).for_each(|source| source.prepare(start, n));
@@ -161,30 +167,64 @@ impl<T: Real, const N: usize, const D: usize, const L: usize> Sources<'_, T, N, 
     }
 
     /// Computes the elements from `start` on, at most a block, into `out`.
-    fn compute<const Q: usize>(&mut self, steps: &Steps<'_, T, N, D, L, Q>, start: usize, out: &mut [&mut [T]; Q]) {
+    fn compute<const Q: usize>(&mut self, rule: &Rule<'_, T, N, D, L, Q>, start: usize, out: &mut [&mut [T]; Q]) {
         let n = out[0].len();
         self.prepare(start, n);
-        self.group(start, n).compute(steps, out);
+        self.group(start, n).compute(rule, out);
     }
 }
 
 impl<T: Real, const N: usize, const D: usize, const L: usize> Group<'_, T, N, D, L> {
     /// Computes as many elements as there are in each of `out`. The steps leave out those that are no whole one.
-    fn compute<const Q: usize>(&self, steps: &Steps<'_, T, N, D, L, Q>, out: &mut [&mut [T]; Q]) {
+    fn compute<const Q: usize>(&self, rule: &Rule<'_, T, N, D, L, Q>, out: &mut [&mut [T]; Q]) {
         let n = out[0].len();
         let (whole, rest) = (n - n % STEP, n % STEP);
         if whole > 0 {
-            steps(self, out);
+            (rule.steps)(self, out);
         }
         if rest > 0 {
             let (x, dx, others) = (padded(&self.x, whole), padded(&self.dx, whole), padded(&self.rest, whole));
             let mut results = [[T::ZERO; STEP]; Q];
             let padded = Group { x: slices(&x), dx: slices(&dx), rest: slices(&others) };
-            steps(&padded, &mut results.each_mut().map(|result| &mut result[..]));
+            (rule.steps)(&padded, &mut results.each_mut().map(|result| &mut result[..]));
             for (out, result) in out.iter_mut().zip(&results) {
                 copy(&mut out[whole..], result);
             }
         }
+        if dispatch(HasNan { of: out }) {
+            self.compute_again(rule, out);
+        }
+    }
+
+    #[cold]
+    fn compute_again<const Q: usize>(&self, rule: &Rule<'_, T, N, D, L, Q>, out: &mut [&mut [T]; Q]) {
+        for i in 0..out[0].len() {
+            if out.iter().any(|out| out[i].is_nan()) {
+                let one = (rule.one)(self.x.map(|x| x[i]), self.dx.map(|dx| dx[i]), self.rest.map(|rest| rest[i]));
+                for (out, one) in out.iter_mut().zip(one) {
+                    out[i] = one;
+                }
+            }
+        }
+    }
+}
+
+/// Whether any number is NaN. There is no way out at each of them, which would keep the loop from being vectorised.
+struct HasNan<'a, 'o, T, const N: usize> {
+    of: &'a [&'o mut [T]; N],
+}
+
+impl<T: Real, const N: usize> Kernel for HasNan<'_, '_, T, N> {
+    type Output = bool;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> bool {
+        let mut found = false;
+        for k in 0..N {
+            for v in &*self.of[k] {
+                found |= v.is_nan();
+            }
+        }
+        found
     }
 }
 
@@ -277,6 +317,7 @@ fn all_ones<T: Real, const N: usize>(x: [&Tensor<T>; N]) -> Option<([T; N], usiz
     Some((values, rank))
 }
 
+#[derive(Clone, Copy)]
 struct One<'a, T, F, const N: usize> {
     function: &'a F,
     x: [T; N],
@@ -311,7 +352,9 @@ pub(crate) fn map<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Te
 /// f(x₀, …) of single numbers.
 #[inline]
 pub(crate) fn one<T: Real, F: Function<N>, const N: usize>(function: &F, x: [T; N]) -> T {
-    dispatch(One { function, x })
+    let kernel = One { function, x };
+    let y = dispatch(kernel);
+    if y.is_nan() { complete(kernel) } else { y }
 }
 
 /// What fills a part of an array, given the place of its first element.
@@ -338,19 +381,19 @@ pub(crate) fn add_to<T: Real>(sum: &mut [T], d: &[T]) {
 
 fn map_arrays<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
     let element = ValueOf(*function);
-    map_by(x, &|group, out| dispatch(Straight { element: &element, group, out }))
+    map_by(x, &Rule { steps: &|group, out| dispatch(Straight { element: &element, group, out }), one: &|x, [], []| [one(function, x)] })
 }
 
 /// Computes a function of `N` operands, part by part.
-fn map_by<T: Real, const N: usize>(x: [&Tensor<T>; N], steps: &Steps<'_, T, N, 0, 0, 1>) -> Result<Tensor<T>, Error> {
+fn map_by<T: Real, const N: usize>(x: [&Tensor<T>; N], rule: &Rule<'_, T, N, 0, 0, 1>) -> Result<Tensor<T>, Error> {
     let shape = common_shape(x.into_iter())?;
     let mut y = overwritten(shape.len())?;
     if is_small(&shape, x.into_iter()) {
-        Group { x: x.map(Tensor::as_slice), dx: [], rest: [] }.compute(steps, &mut [&mut y[..]]);
+        Group { x: x.map(Tensor::as_slice), dx: [], rest: [] }.compute(rule, &mut [&mut y[..]]);
         return Ok(Tensor::of(shape, y));
     }
     in_parts(&mut y, &|start, y| {
-        fill(&mut Sources { x: sources(x, &shape)?, dx: [], rest: [] }, steps, start, y);
+        fill(&mut Sources { x: sources(x, &shape)?, dx: [], rest: [] }, rule, start, y);
         Ok(())
     })?;
     Ok(Tensor::of(shape, y))
@@ -364,12 +407,12 @@ fn is_small<'a, T: Real>(shape: &Shape, mut x: impl Iterator<Item = &'a Tensor<T
 /// Computes the elements from `start` on.
 fn fill<T: Real, const N: usize, const D: usize, const L: usize>(
     sources: &mut Sources<'_, T, N, D, L>,
-    steps: &Steps<'_, T, N, D, L, 1>,
+    rule: &Rule<'_, T, N, D, L, 1>,
     start: usize,
     y: &mut [T],
 ) {
     for (start, y) in (start..).step_by(BLOCK).zip(y.chunks_mut(BLOCK)) {
-        sources.compute(steps, start, &mut [y]);
+        sources.compute(rule, start, &mut [y]);
     }
 }
 
@@ -384,6 +427,7 @@ pub(crate) fn structure<F: Function<N>, const N: usize>(function: &F) -> [Option
     })
 }
 
+#[derive(Clone, Copy)]
 struct OneGradient<'a, T, F, const N: usize> {
     function: &'a F,
     x: [T; N],
@@ -440,30 +484,8 @@ impl<T: Real, F: Function<N>, const N: usize> Element<T, N, 0, 2, N> for Gradien
     }
 }
 
-/// What computes a gradient: steps with plain products, and one element with those of the chain rule.
-struct Slopes<'f, T, const N: usize> {
-    steps: &'f Steps<'f, T, N, 0, 2, N>,
-    one: &'f (dyn Fn([T; N], T, T) -> [T; N] + Sync + 'f),
-}
-
-impl<T: Real, const N: usize> Slopes<'_, T, N> {
-    fn compute(&self, group: &Group<'_, T, N, 0, 2>, out: &mut [&mut [T]; N]) {
-        group.compute(self.steps, out);
-        if dispatch(HasNan { of: out }) {
-            // Where a product with 0 is NaN, the chain rule has 0.
-            let Group { x, rest: [y, g], .. } = group;
-            for i in 0..out[0].len() {
-                let slopes = (self.one)(x.map(|x| x[i]), y[i], g[i]);
-                for k in 0..N {
-                    out[k][i] = slopes[k];
-                }
-            }
-        }
-    }
-}
-
 impl<T: Real, const N: usize> Part<'_, '_, T, N> {
-    fn run(&mut self, slopes: &Slopes<'_, T, N>) {
+    fn run(&mut self, rule: &Rule<'_, T, N, 0, 2, N>) {
         let Part { sources, start, len, targets } = self;
         let mut scratch = [[T::ZERO; BLOCK]; N];
         for done in (0..*len).step_by(BLOCK) {
@@ -474,33 +496,13 @@ impl<T: Real, const N: usize> Part<'_, '_, T, N> {
                 Some((Target::Nowhere | Target::Summed(_), scratch)) => &mut scratch[..n],
                 None => &mut [], // never: there are `N`
             });
-            sources.prepare(start, n);
-            slopes.compute(&sources.group(start, n), &mut out);
+            sources.compute(rule, start, &mut out);
             for (target, result) in targets.iter_mut().zip(&scratch) {
                 if let Target::Summed(sums) = target {
                     dispatch(Summing { sums, start, run: &result[..n] });
                 }
             }
         }
-    }
-}
-
-/// Whether any number is NaN. There is no way out at each of them, which would keep the loop from being vectorised.
-struct HasNan<'a, 'o, T, const N: usize> {
-    of: &'a [&'o mut [T]; N],
-}
-
-impl<T: Real, const N: usize> Kernel for HasNan<'_, '_, T, N> {
-    type Output = bool;
-    #[inline(always)]
-    fn run<const FMA: bool>(self) -> bool {
-        let mut found = false;
-        for k in 0..N {
-            for v in &*self.of[k] {
-                found |= v.is_nan();
-            }
-        }
-        found
     }
 }
 
@@ -537,7 +539,13 @@ pub(crate) fn gradients<T: Real, F: Function<N>, const N: usize>(
 /// g·∂y/∂xₖ of single numbers.
 #[inline]
 pub(crate) fn gradients_of_one<T: Real, F: Function<N>, const N: usize>(function: &F, x: [T; N], y: T, g: T) -> [T; N] {
-    dispatch(OneGradient { function, x, y, g })
+    let kernel = OneGradient { function, x, y, g };
+    let d = dispatch(kernel);
+    let mut is_complete = true;
+    for d in d {
+        is_complete &= !d.is_nan();
+    }
+    if is_complete { d } else { complete(kernel) }
 }
 
 fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
@@ -553,9 +561,9 @@ fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
         y,
         g,
         needs,
-        &Slopes {
+        &Rule {
             steps: &|group, out| dispatch(Straight { element: &element, group, out }),
-            one: &|x, y, g| gradients_of_one(function, x, y, g),
+            one: &|x, [], [y, g]| gradients_of_one(function, x, y, g),
         },
     )
 }
@@ -566,7 +574,7 @@ fn gradients_by<T: Real, const N: usize>(
     y: &Tensor<T>,
     g: &Tensor<T>,
     needs: [bool; N],
-    slopes: &Slopes<'_, T, N>,
+    rule: &Rule<'_, T, N, 0, 2, N>,
 ) -> Result<[Option<Tensor<T>>; N], Error> {
     let shape = *y.shape();
     let is_summed: [bool; N] = from_fn(|k| needs[k] && x[k].len() != shape.len());
@@ -582,13 +590,13 @@ fn gradients_by<T: Real, const N: usize>(
             Some((None, scratch)) => &mut scratch[..shape.len()],
             None => &mut [], // never: there are `N`
         });
-        slopes.compute(&Group { x: x.map(Tensor::as_slice), dx: [], rest: [y.as_slice(), g.as_slice()] }, &mut out);
+        Group { x: x.map(Tensor::as_slice), dx: [], rest: [y.as_slice(), g.as_slice()] }.compute(rule, &mut out);
         return Ok(from_fn(|k| straight[k].take().map(|elements| Tensor::of(*x[k].shape(), elements))));
     }
     let run = |start: usize, len: usize, targets| {
         let sources = Sources { x: sources(x, &shape)?, dx: [], rest: [Source::new(y, &shape)?, Source::new(g, &shape)?] };
         let mut part = Part { sources, start, len, targets };
-        part.run(slopes);
+        part.run(rule);
         Ok::<_, Error>(part.targets)
     };
     // Each part has sums of its own, which should be small beside it.
@@ -635,6 +643,7 @@ fn collect<T: Real, const N: usize>(targets: [Target<'_, T>; N], sums: &mut [Opt
     }
 }
 
+#[derive(Clone, Copy)]
 struct OneTangent<'a, T, F, const N: usize> {
     function: &'a F,
     x: [T; N],
@@ -646,14 +655,19 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for OneTangent<'_, T, F, N>
     type Output = T;
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
-        slope_along::<T, F, N, FMA>(self.function, self.x, self.dx, self.y)
+        slope_along::<T, F, N, FMA, false>(self.function, self.x, self.dx, self.y)
     }
 }
 
-/// Σₖ ∂y/∂xₖ·dxₖ for one element.
+/// Σₖ ∂y/∂xₖ·dxₖ for one element. `PLAIN` leaves it to the caller to look for NaN, see [`Lane`].
 #[inline(always)]
-fn slope_along<T: Real, F: Function<N>, const N: usize, const FMA: bool>(function: &F, x: [T; N], dx: [T; N], y: T) -> T {
-    function.tangent(lanes::<T, N, FMA, false>(x), X(Lane(y)), unrolled(Lane(T::ZERO), |k| Lane(dx[k]))).0
+fn slope_along<T: Real, F: Function<N>, const N: usize, const FMA: bool, const PLAIN: bool>(
+    function: &F,
+    x: [T; N],
+    dx: [T; N],
+    y: T,
+) -> T {
+    function.tangent(lanes::<T, N, FMA, PLAIN>(x), X(Lane(y)), unrolled(Lane(T::ZERO), |k| Lane(dx[k]))).0
 }
 
 struct TangentOf<F>(F);
@@ -661,7 +675,7 @@ struct TangentOf<F>(F);
 impl<T: Real, F: Function<N>, const N: usize> Element<T, N, N, 1, 1> for TangentOf<F> {
     #[inline(always)]
     fn at<const FMA: bool>(&self, x: [T; N], dx: [T; N], [y]: [T; 1]) -> [T; 1] {
-        [slope_along::<T, F, N, FMA>(&self.0, x, dx, y)]
+        [slope_along::<T, F, N, FMA, true>(&self.0, x, dx, y)]
     }
 }
 
@@ -675,10 +689,24 @@ pub(crate) fn tangent<T: Real, F: Function<N>, const N: usize>(
     let zero = Tensor::scalar(T::ZERO);
     let dx = dx.map(|dx| dx.unwrap_or(&zero));
     if let (Some((x, rank)), Some(y), Some((dx, _))) = (all_ones(x), y.as_one(), all_ones(dx)) {
-        return Ok(Tensor::one(rank, dispatch(OneTangent { function, x, y, dx })));
+        return Ok(Tensor::one(rank, tangent_of_one(function, x, y, dx)));
     }
     let element = TangentOf(*function);
-    tangent_by(x, y, dx, &|group, out| dispatch(Straight { element: &element, group, out }))
+    tangent_by(
+        x,
+        y,
+        dx,
+        &Rule {
+            steps: &|group, out| dispatch(Straight { element: &element, group, out }),
+            one: &|x, dx, [y]| [tangent_of_one(function, x, y, dx)],
+        },
+    )
+}
+
+fn tangent_of_one<T: Real, F: Function<N>, const N: usize>(function: &F, x: [T; N], y: T, dx: [T; N]) -> T {
+    let kernel = OneTangent { function, x, y, dx };
+    let dy = dispatch(kernel);
+    if dy.is_nan() { complete(kernel) } else { dy }
 }
 
 /// Computes the forward derivative of a function of `N` operands, part by part.
@@ -686,13 +714,13 @@ fn tangent_by<T: Real, const N: usize>(
     x: [&Tensor<T>; N],
     y: &Tensor<T>,
     dx: [&Tensor<T>; N],
-    steps: &Steps<'_, T, N, N, 1, 1>,
+    rule: &Rule<'_, T, N, N, 1, 1>,
 ) -> Result<Tensor<T>, Error> {
     let shape = *y.shape();
     let mut dy = overwritten(shape.len())?;
     in_parts(&mut dy, &|start, dy| {
         let mut sources = Sources { x: sources(x, &shape)?, dx: sources(dx, &shape)?, rest: [Source::new(y, &shape)?] };
-        fill(&mut sources, steps, start, dy);
+        fill(&mut sources, rule, start, dy);
         Ok(())
     })?;
     Ok(Tensor::of(shape, dy))
