@@ -6,7 +6,8 @@ use crate::real::Real;
 /// One number of a kernel.
 ///
 /// `FMA` says whether the instruction set that the kernel was compiled for has a fused multiply-add. The dispatcher of the
-/// kernels sets it; a multiply-add in software would cost forty times as much.
+/// kernels sets it; a multiply-add in software would cost forty times as much. With it, sin, cos and tan of numbers beyond 7·10¹³ are NaN, since
+/// what they need has no place in a loop of vectors; the kernels compute again without it what is NaN.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 #[repr(transparent)]
 pub struct Lane<T, const FMA: bool>(pub T);

@@ -133,6 +133,7 @@ impl<T: Real, const N: usize, const D: usize, const L: usize> Sources<'_, T, N, 
 
 /// The loop over elements. Lengths are constants, and results arrays of their own, so that there is nothing to check at run time, neither
 /// places nor overlaps, and no element is left to a loop that is not vectorised.
+#[allow(clippy::needless_range_loop)] // iterators would stay calls
 #[inline(always)]
 fn straight<
     T: Real,
@@ -156,6 +157,53 @@ fn straight<
             out[q][i] = result[q];
         }
     }
+    if FMA {
+        let mut any = false;
+        for results in &*out {
+            for i in 0..M {
+                any |= results[i].is_nan();
+            }
+        }
+        if any {
+            for i in 0..M {
+                let result = unrolled(T::ZERO, |q| out[q][i]);
+                let (x, dx, rest) = (unrolled(T::ZERO, |k| x[k][i]), unrolled(T::ZERO, |k| dx[k][i]), unrolled(T::ZERO, |k| rest[k][i]));
+                let result = complete::<T, E, FMA, N, D, L, Q>(element, result, x, dx, rest);
+                for q in 0..Q {
+                    out[q][i] = result[q];
+                }
+            }
+        }
+    }
+}
+
+/// The results for one element, computed again without FMA if one is NaN: functions that need a branch leave out what lies behind it when they
+/// are part of a loop of vectors (see `elementary/numeric.rs`).
+#[allow(clippy::needless_range_loop)]
+#[inline(always)]
+fn complete<T: Real, E: Element<T, N, D, L, Q>, const FMA: bool, const N: usize, const D: usize, const L: usize, const Q: usize>(
+    element: &E,
+    result: [T; Q],
+    x: [T; N],
+    dx: [T; D],
+    rest: [T; L],
+) -> [T; Q] {
+    let mut any = false;
+    for q in 0..Q {
+        any |= result[q].is_nan();
+    }
+    if FMA && any { again(element, x, dx, rest) } else { result }
+}
+
+#[cold]
+#[inline(never)]
+fn again<T: Real, E: Element<T, N, D, L, Q>, const N: usize, const D: usize, const L: usize, const Q: usize>(
+    element: &E,
+    x: [T; N],
+    dx: [T; D],
+    rest: [T; L],
+) -> [T; Q] {
+    element.at::<false>(x, dx, rest)
 }
 
 type Slices<'b, T, const N: usize, const D: usize, const L: usize> = ([&'b [T]; N], [&'b [T]; D], [&'b [T]; L]);
@@ -217,7 +265,8 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for One<'_, T, F, N> {
     type Output = T;
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
-        self.function.value(lanes::<T, N, FMA>(self.x)).0.0
+        let element = ValueOf(self.function);
+        complete::<T, _, FMA, N, 0, 0, 1>(&element, element.at::<FMA>(self.x, [], []), self.x, [], [])[0]
     }
 }
 
@@ -327,7 +376,8 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for OneGradient<'_, T, F, N
     type Output = [T; N];
     #[inline(always)]
     fn run<const FMA: bool>(self) -> [T; N] {
-        gradient::<T, F, N, FMA>(self.function, self.x, self.y, self.g)
+        let (element, rest) = (GradientOf(self.function), [self.y, self.g]);
+        complete::<T, _, FMA, N, 0, 2, N>(&element, element.at::<FMA>(self.x, [], rest), self.x, [], rest)
     }
 }
 
@@ -526,7 +576,8 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for OneTangent<'_, T, F, N>
     type Output = T;
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
-        slope_along::<T, F, N, FMA>(self.function, self.x, self.dx, self.y)
+        let (element, rest) = (TangentOf(self.function), [self.y]);
+        complete::<T, _, FMA, N, N, 1, 1>(&element, element.at::<FMA>(self.x, self.dx, rest), self.x, self.dx, rest)[0]
     }
 }
 
