@@ -4,6 +4,7 @@ use autograd::{
     Algebra, Error, ErrorKind, Graph, LeafId, MultiOp, Op, Real, Sink, Tensor, Var, check,
     elementary::{Elementary, Function, Slope, X},
     functional::{self, Mode, closure},
+    fused,
     op::{FirstOrder, Handle, pointwise::Pointwise},
     tensor,
 };
@@ -512,5 +513,32 @@ fn the_rule_of_a_function_from_outside_is_looked_at_for_single_numbers_too() {
     for x in [tensor![1.0], tensor![1.0, 2.0]] {
         let error = g.apply(Pointwise(NoSlope), [g.variable(x)]).sum().backward().unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::NonFinite(_)), "{error}");
+    }
+}
+
+#[test]
+fn what_a_loop_of_vectors_leaves_out_is_not_lost_in_a_comparison() {
+    let x: Vec<f64> = (0..300u32).map(|i| if i % 7 == 0 { f64::from(i) * 1e14 + 3e15 } else { f64::from(i) }).collect();
+    let g = Graph::<f64>::new();
+    let y = fused!(|x| x.sin().gt(0.0).select(x.cos(), -1.0))(g.variable(Tensor::new(x.clone(), [300]).unwrap()));
+    for (x, y) in x.iter().zip(y.value().unwrap().as_slice()) {
+        let expected = if x.sin() > 0.0 { x.cos() } else { -1.0 };
+        assert!((y - expected).abs() <= 1e-15, "{x}: {y} is not {expected}");
+    }
+    let nan = g.constant(Tensor::full(f64::NAN, [40]).unwrap());
+    assert!(nan.le(1.0).value().unwrap().as_slice().iter().all(|&v| v == 0.0));
+    assert!(nan.ne(1.0).value().unwrap().as_slice().iter().all(|&v| v == 1.0));
+}
+
+#[test]
+fn a_slope_of_0_hides_an_infinite_one_in_every_element_of_a_block() {
+    // √x has an infinite slope at 0, and the branch with it is not taken there.
+    let x: Vec<f64> = (0..300u32).map(|i| if i % 5 == 0 { 0.0 } else { f64::from(i) }).collect();
+    let g = Graph::<f64>::new();
+    let leaf = g.variable(Tensor::new(x.clone(), [300]).unwrap());
+    let y = fused!(|x| x.gt(0.0).select(x.sqrt(), 3.0 * x))(leaf);
+    let slopes = y.sum().backward().unwrap();
+    for (x, slope) in x.iter().zip(slopes.wrt(leaf).unwrap().as_slice()) {
+        assert_eq!(*slope, if *x > 0.0 { 0.5 / x.sqrt() } else { 3.0 });
     }
 }

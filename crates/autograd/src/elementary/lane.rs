@@ -6,10 +6,11 @@ use crate::real::Real;
 /// One number of a kernel.
 ///
 /// `FMA` says whether the instruction set that the kernel was compiled for has a fused multiply-add. The dispatcher of the
-/// kernels sets it; a multiply-add in software would cost forty times as much.
+/// kernels sets it; a multiply-add in software would cost forty times as much. With it, what has no place in a loop of vectors is left out: sin,
+/// cos and tan of numbers beyond 7·10¹³ are NaN, and so is a comparison with NaN. The kernels compute again without it what is NaN.
 ///
 /// The products of the chain rule are 0 where a factor is 0, whatever the other is. A `PLAIN` number multiplies without looking: all is the
-/// same, unless the result is NaN, and then whoever computes with it has to do so again.
+/// same, unless the result is NaN, and then it has to be computed again too.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 #[repr(transparent)]
 pub struct Lane<T, const FMA: bool, const PLAIN: bool = false>(pub T);

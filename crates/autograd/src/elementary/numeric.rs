@@ -1,11 +1,21 @@
 //! Numeric kernels of the elementary functions, for f32 and f64, without branches so that loops over them vectorise.
 //!
 //! `exp`, `expm1`, `ln` and `ln_1p` follow the argument reductions of the BSD msun (W. Cody and W. Waite; P. Tang): split off a power of two,
-//! then a short polynomial. tanh, sigmoid and softplus are built on them in forms that lose nothing at either end. Powers, circular
-//! functions, inverse and hyperbolic ones and the error function call a libm one element at a time.
+//! then a short polynomial. tanh, sigmoid and softplus are built on them in forms that lose nothing at either end. The other families have
+//! files of their own: f64 with a second word where one does not do, f32 in doubles with shorter polynomials. Their errors are listed in the
+//! documentation of the module above, and `tests/numerics.rs` holds them to it. Powers of numbers call a libm one element at a time: in vectors
+//! they are hardly faster (docs/performance.md).
 
 // Constants of a formula are f64 and are rounded to the element type where they meet it.
 #![allow(clippy::cast_possible_truncation)]
+
+mod words;
+mod circular;
+mod error;
+mod hyperbolic;
+mod inverse;
+mod logarithm;
+mod exponential;
 
 use std::ops::Mul;
 
@@ -85,10 +95,9 @@ pub trait Numeric: Copy {
 }
 
 macro_rules! numeric {
-    ($t:ident, $bits:ident, mantissa: $mantissa:literal, bias: $bias:literal,
+    ($t:ident, $bits:ident, $words:ident, mantissa: $mantissa:literal, bias: $bias:literal,
      ln2: ($ln2_hi:expr, $ln2_lo:expr), exp: ($lowest:expr, $highest:expr), certain: $certain:literal, exp_poly: $exp_poly:expr,
-     ln_even: $ln_even:expr, ln_odd: $ln_odd:expr, subnormal: ($scale:expr, $shift:expr), exponents: ($lowest_exponent:expr, $highest_exponent:expr),
-     libm: ($erf:path, $erfc:path, $asinh:path, $acosh:path, $atanh:path)) => {
+     ln_even: $ln_even:expr, ln_odd: $ln_odd:expr, subnormal: ($scale:expr, $shift:expr), exponents: ($lowest_exponent:expr, $highest_exponent:expr)) => {
         impl Numeric for $t {
             #[inline(always)]
             fn neg<const FMA: bool>(self) -> Self {
@@ -263,15 +272,15 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn sin<const FMA: bool>(self) -> Self {
-                $t::sin(self)
+                circular::$words::sin::<FMA>(self)
             }
             #[inline(always)]
             fn cos<const FMA: bool>(self) -> Self {
-                $t::cos(self)
+                circular::$words::cos::<FMA>(self)
             }
             #[inline(always)]
             fn tan<const FMA: bool>(self) -> Self {
-                $t::tan(self)
+                circular::$words::tan::<FMA>(self)
             }
             #[inline(always)]
             fn tanh<const FMA: bool>(self) -> Self {
@@ -310,31 +319,31 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn log2<const FMA: bool>(self) -> Self {
-                $t::log2(self)
+                logarithm::$words::log2::<FMA>(self)
             }
             #[inline(always)]
             fn log10<const FMA: bool>(self) -> Self {
-                $t::log10(self)
+                logarithm::$words::log10::<FMA>(self)
             }
             #[inline(always)]
             fn asin<const FMA: bool>(self) -> Self {
-                $t::asin(self)
+                inverse::$words::asin::<FMA>(self)
             }
             #[inline(always)]
             fn acos<const FMA: bool>(self) -> Self {
-                $t::acos(self)
+                inverse::$words::acos::<FMA>(self)
             }
             #[inline(always)]
             fn atan<const FMA: bool>(self) -> Self {
-                $t::atan(self)
+                inverse::$words::atan::<FMA>(self)
             }
             #[inline(always)]
             fn sinh<const FMA: bool>(self) -> Self {
-                $t::sinh(self)
+                hyperbolic::$words::sinh::<FMA>(self)
             }
             #[inline(always)]
             fn cosh<const FMA: bool>(self) -> Self {
-                $t::cosh(self)
+                hyperbolic::$words::cosh::<FMA>(self)
             }
             #[inline(always)]
             fn floor<const FMA: bool>(self) -> Self {
@@ -354,32 +363,31 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn asinh<const FMA: bool>(self) -> Self {
-                $asinh(self)
+                hyperbolic::$words::asinh::<FMA>(self)
             }
             #[inline(always)]
             fn acosh<const FMA: bool>(self) -> Self {
-                // Below −1 the function of libm gives numbers where rounding lets it.
-                if self < 1.0 { $t::NAN } else { $acosh(self) }
+                hyperbolic::$words::acosh::<FMA>(self)
             }
             #[inline(always)]
             fn atanh<const FMA: bool>(self) -> Self {
-                $atanh(self)
+                hyperbolic::$words::atanh::<FMA>(self)
             }
             #[inline(always)]
             fn atan2<const FMA: bool>(self, b: Self) -> Self {
-                $t::atan2(self, b)
+                inverse::$words::atan2::<FMA>(self, b)
             }
             #[inline(always)]
             fn hypot<const FMA: bool>(self, b: Self) -> Self {
-                $t::hypot(self, b)
+                inverse::$words::hypot::<FMA>(self, b)
             }
             #[inline(always)]
             fn erf<const FMA: bool>(self) -> Self {
-                $erf(self)
+                error::$words::erf::<FMA>(self)
             }
             #[inline(always)]
             fn erfc<const FMA: bool>(self) -> Self {
-                $erfc(self)
+                error::$words::erfc::<FMA>(self)
             }
             #[inline(always)]
             fn relu<const FMA: bool>(self) -> Self {
@@ -416,27 +424,27 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn gt<const FMA: bool>(self, b: Self) -> Self {
-                if self > b { 1.0 } else { 0.0 }
+                $t::decided::<FMA>(self > b, self.is_nan() | b.is_nan())
             }
             #[inline(always)]
             fn ge<const FMA: bool>(self, b: Self) -> Self {
-                if self >= b { 1.0 } else { 0.0 }
+                $t::decided::<FMA>(self >= b, self.is_nan() | b.is_nan())
             }
             #[inline(always)]
             fn lt<const FMA: bool>(self, b: Self) -> Self {
-                if self < b { 1.0 } else { 0.0 }
+                $t::decided::<FMA>(self < b, self.is_nan() | b.is_nan())
             }
             #[inline(always)]
             fn le<const FMA: bool>(self, b: Self) -> Self {
-                if self <= b { 1.0 } else { 0.0 }
+                $t::decided::<FMA>(self <= b, self.is_nan() | b.is_nan())
             }
             #[inline(always)]
             fn eq<const FMA: bool>(self, b: Self) -> Self {
-                if self == b { 1.0 } else { 0.0 }
+                $t::decided::<FMA>(self == b, self.is_nan() | b.is_nan())
             }
             #[inline(always)]
             fn ne<const FMA: bool>(self, b: Self) -> Self {
-                if self != b { 1.0 } else { 0.0 }
+                $t::decided::<FMA>(self != b, self.is_nan() | b.is_nan())
             }
             #[inline(always)]
             fn select<const FMA: bool>(self, a: Self, b: Self) -> Self {
@@ -446,6 +454,16 @@ macro_rules! numeric {
         }
 
         impl Steps for $t {
+            #[inline(always)]
+            fn decided<const FMA: bool>(holds: bool, has_nan: bool) -> Self {
+                if FMA & has_nan {
+                    $t::NAN
+                } else if holds {
+                    1.0
+                } else {
+                    0.0
+                }
+            }
             const MODERATE: $t = ($bias - 2.0) * std::$t::consts::LN_2;
             #[inline(always)]
             fn fma<const FMA: bool>(a: Self, b: Self, c: Self) -> Self {
@@ -506,12 +524,12 @@ macro_rules! numeric {
 /// such functions are bound by the length of that chain.
 #[inline(always)]
 fn estrin<T: Copy + Default + Mul<Output = T>, const N: usize>(coefficients: &[T; N], x: T, fma: impl Fn(T, T, T) -> T) -> T {
-    const { assert!(N >= 1 && N <= 16, "there are steps below for sixteen coefficients") };
-    let (mut c, mut x, mut n) = ([T::default(); 16], x, N);
+    const { assert!(N >= 1 && N <= 24, "there are steps below for twenty-four coefficients") };
+    let (mut c, mut x, mut n) = ([T::default(); 24], x, N);
     macro_rules! place {
         ($($i:literal)*) => { $( if $i < N { c[$i] = coefficients[$i]; } )* };
     }
-    place!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    place!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
     macro_rules! join {
         ($($i:literal)*) => {
             $( if 2 * $i + 1 < n {
@@ -522,14 +540,17 @@ fn estrin<T: Copy + Default + Mul<Output = T>, const N: usize>(coefficients: &[T
             (n, x) = (n.div_ceil(2), x * x);
         };
     }
-    join!(0 1 2 3 4 5 6 7);
-    join!(0 1 2 3);
+    join!(0 1 2 3 4 5 6 7 8 9 10 11);
+    join!(0 1 2 3 4 5);
+    join!(0 1 2);
     join!(0 1);
     if n > 1 { fma(c[1], x, c[0]) } else { c[0] }
 }
 
 /// Steps shared by the kernels above.
 trait Steps: Copy {
+    /// 1 if a comparison holds, else 0; in a loop of vectors it passes NaN on, since that may stand for what was left out.
+    fn decided<const FMA: bool>(holds: bool, has_nan: bool) -> Self;
     /// Up to here, and down to minus this, eˣ is a normal number.
     const MODERATE: Self;
     fn fma<const FMA: bool>(a: Self, b: Self, c: Self) -> Self;
@@ -542,7 +563,7 @@ trait Steps: Copy {
     fn split_ln(x: Self) -> (Self, Self);
 }
 
-numeric!(f64, u64, mantissa: 52u8, bias: 1023.0,
+numeric!(f64, u64, double, mantissa: 52u8, bias: 1023.0,
     ln2: (6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10),
     exp: (-746.0, 710.0), certain: 40.0,
     // 1/k! for k = 2, 3, …: the first term left out is below 4e-18 of the result.
@@ -550,13 +571,11 @@ numeric!(f64, u64, mantissa: 52u8, bias: 1023.0,
         1.0 / 3_628_800.0, 1.0 / 39_916_800.0, 1.0 / 479_001_600.0, 1.0 / 6_227_020_800.0],
     ln_even: [3.999_999_999_940_942e-1, 2.222_219_843_214_978_4e-1, 1.531_383_769_920_937_3e-1],
     ln_odd: [6.666_666_666_666_735e-1, 2.857_142_874_366_239e-1, 1.818_357_216_161_805e-1, 1.479_819_860_511_658_6e-1],
-    subnormal: (18_014_398_509_481_984.0, 54.0), exponents: (-1100.0, 1024.0),
-    libm: (libm::erf, libm::erfc, libm::asinh, libm::acosh, libm::atanh));
-numeric!(f32, u32, mantissa: 23u8, bias: 127.0,
+    subnormal: (18_014_398_509_481_984.0, 54.0), exponents: (-1100.0, 1024.0));
+numeric!(f32, u32, single, mantissa: 23u8, bias: 127.0,
     ln2: (6.931_457_5e-1, 1.428_606_8e-6),
     exp: (-105.0, 89.0), certain: 20.0,
     exp_poly: [1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0],
     ln_even: [4.000_097_2e-1, 2.427_907_9e-1],
     ln_odd: [6.666_666e-1, 2.849_878_7e-1],
-    subnormal: (33_554_432.0, 25.0), exponents: (-160.0, 128.0),
-    libm: (libm::erff, libm::erfcf, libm::asinhf, libm::acoshf, libm::atanhf));
+    subnormal: (33_554_432.0, 25.0), exponents: (-160.0, 128.0));

@@ -1,0 +1,64 @@
+//! Steps that the families share: multiply-adds, polynomials, and pairs of doubles for what needs more than 53 bits on the way.
+
+use super::Steps;
+
+/// a·b + c, rounded once where that is one instruction.
+#[inline(always)]
+pub(super) fn fma<const FMA: bool>(a: f64, b: f64, c: f64) -> f64 {
+    <f64 as Steps>::fma::<FMA>(a, b, c)
+}
+
+/// c₀ + c₁x + c₂x² + …
+#[inline(always)]
+pub(super) fn polynomial<const FMA: bool, const N: usize>(x: f64, c: &[f64; N]) -> f64 {
+    <f64 as Steps>::polynomial::<FMA, N>(x, c)
+}
+
+/// a + b and what rounding took from it (D. Knuth).
+#[inline(always)]
+pub(super) fn sum(a: f64, b: f64) -> (f64, f64) {
+    let s = a + b;
+    let t = s - a;
+    (s, (a - (s - t)) + (b - t))
+}
+
+/// The same for |a| ≥ |b| (T. Dekker 1971).
+#[inline(always)]
+pub(super) fn ordered_sum(a: f64, b: f64) -> (f64, f64) {
+    let s = a + b;
+    (s, b - (s - a))
+}
+
+/// a·b and what rounding took from it, for factors below 2⁹⁹⁰ whose product is far from underflow.
+#[inline(always)]
+pub(super) fn product<const FMA: bool>(a: f64, b: f64) -> (f64, f64) {
+    let p = a * b;
+    if FMA {
+        (p, a.mul_add(b, -p))
+    } else {
+        let ((ah, al), (bh, bl)) = (halves(a), halves(b));
+        (p, ((ah * bh - p) + ah * bl + al * bh) + al * bl)
+    }
+}
+
+/// a as a sum of two numbers of 26 bits each (G. Veltkamp).
+#[inline(always)]
+fn halves(a: f64) -> (f64, f64) {
+    let c = 134_217_729.0 * a;
+    let high = c - (c - a);
+    (high, a - high)
+}
+
+/// The sign bit of x.
+#[inline(always)]
+pub(super) fn sign(x: f64) -> u64 {
+    x.to_bits() & SIGN
+}
+
+/// x, negated where the sign bit is set.
+#[inline(always)]
+pub(super) fn signed(x: f64, sign: u64) -> f64 {
+    f64::from_bits(x.to_bits() ^ sign)
+}
+
+pub(super) const SIGN: u64 = 1 << 63;
