@@ -75,6 +75,15 @@ impl<T: Real> Slot<T> {
         }
     }
 
+    /// Empties a slot that holds a single number. There is nothing to be dropped, and only the tag is written.
+    #[inline]
+    pub(crate) fn forget_one(&mut self) {
+        match self {
+            Slot::Sum(sum) if sum.as_one().is_some() => std::mem::forget(std::mem::replace(self, Slot::Empty)),
+            _ => *self = Slot::Empty,
+        }
+    }
+
     /// The gradient, of the shape of its node, if it is not a zero of the rules.
     pub(crate) fn into_gradient(self, shape: &Shape) -> Result<Option<Tensor<T>>, Error> {
         match self {

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, ErrorKind, SCALAR_HINT},
     graph::{Graph, Kind, LeafId, Tape, segment::Restored},
     guard::{Guard, NonFinite, Offence},
-    op::{Erased, Few, MAX_ONES, Value},
+    op::{Few, MAX_ONES, Value},
     path::Path,
     real::Real,
     reason::Way,
@@ -243,11 +243,23 @@ fn sweep<T: Real>(
     let mut next = Some(top);
     while let Some(id) = next.filter(|&id| id >= lowest) {
         next = id.checked_sub(1);
-        let mut slot = std::mem::replace(&mut slots[id as usize], Slot::Empty);
+        let slot = &mut slots[id as usize];
         if matches!(slot, Slot::Empty) || !tape.node(id).needs_gradient {
+            *slot = Slot::Empty;
             continue;
         }
         restored.step_back(&mut tape, id);
+        // A number is read where it stands: moving the slot would read more at once than was just written, and wait for it.
+        if let Slot::Sum(g) = slot
+            && let Some(g) = g.as_one()
+            && guard.is_none()
+            && let Some(lowest_input) = pull_back_ones(&tape, id, g, slots)
+        {
+            slots[id as usize].forget_one();
+            lowest = lowest.min(lowest_input);
+            continue;
+        }
+        let mut slot = std::mem::replace(&mut slots[id as usize], Slot::Empty);
         // What only asks the rule for another output is no gradient of this one.
         let is_gradient = !matches!(slot, Slot::Asked);
         if is_gradient && tape.hooks.contains_key(&id) {
@@ -323,11 +335,6 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
         slot => slot,
     };
     let inputs = tape.inputs(id);
-    if guard.is_none()
-        && let Some(lowest) = pull_back_ones(tape, id, op, inputs, &slot, slots)
-    {
-        return Ok(lowest);
-    }
     let x: Few<&Value<T>> = inputs.iter().map(|&x| &tape.node(x).value).collect();
     if let (Some(guard), Slot::Sum(g)) = (guard, &slot)
         && let Some(element) = guard.offence(g)
@@ -370,11 +377,15 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
     Ok(lowest)
 }
 
-/// The same for single numbers, of an operation that has a short way for them.
+/// The same for single numbers, of an operation that has a short way for them, whose gradient nobody asks for.
 #[inline]
-fn pull_back_ones<T: Real>(tape: &Tape<T>, id: u32, op: &dyn Erased, inputs: &[u32], slot: &Slot<T>, slots: &mut [Slot<T>]) -> Option<u32> {
-    let (Slot::Sum(g), Value::Tensor(y)) = (slot, &tape.node(id).value) else { return None };
-    let (g, y) = (g.as_one()?, y.as_one()?);
+fn pull_back_ones<T: Real>(tape: &Tape<T>, id: u32, g: T, slots: &mut [Slot<T>]) -> Option<u32> {
+    let node = tape.node(id);
+    let (Kind::Op(handle), Value::Tensor(y)) = (&node.kind, &node.value) else { return None };
+    if node.retained || tape.hooks.contains_key(&id) {
+        return None;
+    }
+    let (op, inputs, y) = (handle.op(), tape.inputs(id), y.as_one()?);
     let (mut x, mut d) = ([T::ZERO; MAX_ONES], [T::ZERO; MAX_ONES]);
     let (n, _) = tape.ones(inputs.iter().copied(), &mut x)?;
     let adds = T::typed(op).vjp_one(x.get(..n)?, y, g, &mut d)?;

@@ -317,7 +317,6 @@ fn all_ones<T: Real, const N: usize>(x: [&Tensor<T>; N]) -> Option<([T; N], usiz
     Some((values, rank))
 }
 
-#[derive(Clone, Copy)]
 struct One<'a, T, F, const N: usize> {
     function: &'a F,
     x: [T; N],
@@ -352,9 +351,8 @@ pub(crate) fn map<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Te
 /// f(x₀, …) of single numbers.
 #[inline]
 pub(crate) fn one<T: Real, F: Function<N>, const N: usize>(function: &F, x: [T; N]) -> T {
-    let kernel = One { function, x };
-    let y = dispatch(kernel);
-    if y.is_nan() { complete(kernel) } else { y }
+    let y = dispatch(One { function, x });
+    if y.is_nan() { complete(One { function, x }) } else { y }
 }
 
 /// What fills a part of an array, given the place of its first element.
@@ -427,7 +425,6 @@ pub(crate) fn structure<F: Function<N>, const N: usize>(function: &F) -> [Option
     })
 }
 
-#[derive(Clone, Copy)]
 struct OneGradient<'a, T, F, const N: usize> {
     function: &'a F,
     x: [T; N],
@@ -539,13 +536,12 @@ pub(crate) fn gradients<T: Real, F: Function<N>, const N: usize>(
 /// g·∂y/∂xₖ of single numbers.
 #[inline]
 pub(crate) fn gradients_of_one<T: Real, F: Function<N>, const N: usize>(function: &F, x: [T; N], y: T, g: T) -> [T; N] {
-    let kernel = OneGradient { function, x, y, g };
-    let d = dispatch(kernel);
+    let d = dispatch(OneGradient { function, x, y, g });
     let mut is_complete = true;
     for d in d {
         is_complete &= !d.is_nan();
     }
-    if is_complete { d } else { complete(kernel) }
+    if is_complete { d } else { complete(OneGradient { function, x, y, g }) }
 }
 
 fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
@@ -643,7 +639,6 @@ fn collect<T: Real, const N: usize>(targets: [Target<'_, T>; N], sums: &mut [Opt
     }
 }
 
-#[derive(Clone, Copy)]
 struct OneTangent<'a, T, F, const N: usize> {
     function: &'a F,
     x: [T; N],
@@ -704,9 +699,8 @@ pub(crate) fn tangent<T: Real, F: Function<N>, const N: usize>(
 }
 
 fn tangent_of_one<T: Real, F: Function<N>, const N: usize>(function: &F, x: [T; N], y: T, dx: [T; N]) -> T {
-    let kernel = OneTangent { function, x, y, dx };
-    let dy = dispatch(kernel);
-    if dy.is_nan() { complete(kernel) } else { dy }
+    let dy = dispatch(OneTangent { function, x, y, dx });
+    if dy.is_nan() { complete(OneTangent { function, x, y, dx }) } else { dy }
 }
 
 /// Computes the forward derivative of a function of `N` operands, part by part.
