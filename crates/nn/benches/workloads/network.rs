@@ -174,8 +174,10 @@ pub(crate) fn curvature() -> Outcome<Vec<Work>> {
 
 /// W12: learns the digits for 20 epochs, from reading the file on.
 pub(crate) fn digits(path: &str) -> Outcome<Vec<f64>> {
-    let table = Table::read(path)?;
-    let digits = table.classification::<f32>(&table.columns_except(&["label"])?, "label")?;
+    let digits = {
+        let table = Table::read(path)?;
+        table.classification::<f32>(&table.columns_except(&["label"])?, "label")?
+    };
     let inputs: Vec<f32> = digits.features().as_slice().iter().map(|v| v / 16.0).collect();
     let labels = digits.targets().as_slice();
     let spec = Spec { sizes: vec![64, 64, 10], batch: 32, lr: 0.1, hidden: Activation::Relu, last: Activation::Identity, scale: 1.0 };
