@@ -69,7 +69,7 @@ functions! {
 
 /// The place of a number in the order of all of them.
 fn place(x: f64) -> i64 {
-    let bits = x.to_bits() as i64;
+    let bits = x.to_bits().cast_signed();
     if bits < 0 { i64::MIN - bits } else { bits }
 }
 
@@ -155,7 +155,7 @@ fn points() -> Vec<f64> {
 fn single_numbers_are_those_of_arrays() {
     let x = points();
     let y: Vec<f64> = x.iter().rev().copied().collect();
-    for (name, _, ..) in BOUNDS {
+    for (name, ..) in BOUNDS {
         let all = array(name, &x, &y);
         for i in (0..x.len()).step_by(97) {
             assert_eq!(array(name, &x[i..=i], &y[i..=i])[0].to_bits(), all[i].to_bits(), "{name} at {}", x[i]);

@@ -396,7 +396,8 @@ macro_rules! numeric {
             #[inline(always)]
             fn leaky_relu<const FMA: bool>(self, slope: f64) -> Self {
                 let negative = Numeric::masked_mul::<FMA>(self, slope as $t);
-                if self > 0.0 { self } else { negative }
+                // NaN, which a slope of 0 would hide, may stand for what a loop of vectors left out.
+                if (self > 0.0) | (FMA & self.is_nan()) { self } else { negative }
             }
             #[inline(always)]
             fn elu<const FMA: bool>(self, alpha: f64) -> Self {
