@@ -158,3 +158,54 @@ pub(crate) fn weighted<T: Real>(x: &Tensor<T>, n: usize, y: &Tensor<T>, g: &Tens
     }
     Ok(Tensor::of(*x.shape(), d))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{function, tensor::kernel::pointwise::map};
+
+    /// The kernel beside the formula that it is a short way for.
+    fn compare<T: Real>(rows: usize, n: usize, special: &[f64]) {
+        let x = (0..rows * n).map(|i| T::of((i * 7919 % 1000) as f64 * 0.01 - 5.0)).collect::<Vec<_>>();
+        let mut x = Buffer::from(x);
+        for (i, v) in special.iter().enumerate() {
+            x[(i * 37 + 5) % (rows * n)] = T::of(*v);
+        }
+        let (shape, kept) = (Shape::new(&[rows, n]).unwrap(), Shape::new(&[rows, 1]).unwrap());
+        let x = Tensor::of(shape, x);
+        let y = Tensor::of(kept, (0..rows).map(|i| T::of(i as f64 * 0.5)).collect::<Buffer<T>>());
+        let factors = [2.0, 0.0, -1.5, f64::INFINITY, f64::NAN];
+        let g = Tensor::of(kept, (0..rows).map(|i| T::of(factors[i % factors.len()])).collect::<Buffer<T>>());
+        let found = weighted(&x, n, &y, &g).unwrap();
+        let expected = map(&function!(|x, y, g| g.masked_mul((x - y).exp())), [&x, &y, &g]).unwrap();
+        for (found, expected) in found.as_slice().iter().zip(expected.as_slice()) {
+            let (found, expected) = (found.to_f64(), expected.to_f64());
+            assert!(found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan()), "{found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn the_gradient_of_the_logarithm_of_a_sum_is_its_formula_to_the_last_bit() {
+        let special = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 90.0, -100.0, 700.0, -740.0, 1e30, -1e30];
+        for (rows, n) in [(2, 3), (5, 16), (7, 33), (90, 1000)] {
+            compare::<f32>(rows, n, &special);
+            compare::<f64>(rows, n, &special);
+            compare::<f32>(rows, n, &[]);
+        }
+    }
+
+    #[test]
+    fn sums_of_rows_are_those_of_the_exponentials() {
+        for n in [2, 15, 16, 40, 1000] {
+            let x = Tensor::of(Shape::new(&[3, n]).unwrap(), (0..3 * n).map(|i| (i * 31 % 97) as f64 - 60.0).collect::<Buffer<f64>>());
+            let (largest, sums) = rows(&x, n, &Shape::new(&[3, 1]).unwrap(), false).unwrap();
+            for i in 0..3 {
+                let row = &x.as_slice()[i * n..(i + 1) * n];
+                let most = row.iter().fold(f64::NEG_INFINITY, |a, b| a.max(*b));
+                let sum: f64 = row.iter().map(|v| (v - most).exp()).sum();
+                assert_eq!(largest.as_slice()[i], most);
+                assert!((sums.as_slice()[i] - sum).abs() <= 1e-14 * sum);
+            }
+        }
+    }
+}
