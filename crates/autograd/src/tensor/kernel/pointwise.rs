@@ -487,12 +487,11 @@ impl<T: Real, const N: usize> Part<'_, '_, T, N> {
         let mut scratch = [[T::ZERO; BLOCK]; N];
         for done in (0..*len).step_by(BLOCK) {
             let (start, n) = (*start + done, BLOCK.min(*len - done));
-            let mut places = targets.iter_mut().zip(&mut scratch);
-            let mut out: [&mut [T]; N] = from_fn(|_| match places.next() {
-                Some((Target::Straight(to), _)) => &mut to[done..done + n],
-                Some((Target::Nowhere | Target::Summed(_), scratch)) => &mut scratch[..n],
-                None => &mut [], // never: there are `N`
+            let straight = targets.iter_mut().map(|target| match target {
+                Target::Straight(to) => Some(&mut to[done..done + n]),
+                Target::Nowhere | Target::Summed(_) => None,
             });
+            let mut out = or_scratch(straight, &mut scratch, n);
             sources.compute(rule, start, &mut out);
             for (target, result) in targets.iter_mut().zip(&scratch) {
                 if let Target::Summed(sums) = target {
@@ -501,6 +500,20 @@ impl<T: Real, const N: usize> Part<'_, '_, T, N> {
             }
         }
     }
+}
+
+/// Where each gradient is computed: where it goes, or in scratch memory.
+fn or_scratch<'o, T: Real, const N: usize>(
+    to: impl Iterator<Item = Option<&'o mut [T]>>,
+    scratch: &'o mut [[T; BLOCK]; N],
+    n: usize,
+) -> [&'o mut [T]; N] {
+    let mut places = to.zip(scratch);
+    from_fn(|_| match places.next() {
+        Some((Some(to), _)) => to,
+        Some((None, scratch)) => &mut scratch[..n],
+        None => &mut [], // never: there are `N`
+    })
 }
 
 struct Summing<'a, T> {
@@ -580,12 +593,7 @@ fn gradients_by<T: Real, const N: usize>(
     }
     if is_small(&shape, x.into_iter().chain([g])) {
         let mut scratch = [[T::ZERO; BLOCK]; N];
-        let mut places = straight.iter_mut().zip(&mut scratch);
-        let mut out: [&mut [T]; N] = from_fn(|_| match places.next() {
-            Some((Some(to), _)) => &mut to[..],
-            Some((None, scratch)) => &mut scratch[..shape.len()],
-            None => &mut [], // never: there are `N`
-        });
+        let mut out = or_scratch(straight.iter_mut().map(Option::as_deref_mut), &mut scratch, shape.len());
         Group { x: x.map(Tensor::as_slice), dx: [], rest: [y.as_slice(), g.as_slice()] }.compute(rule, &mut out);
         return Ok(from_fn(|k| straight[k].take().map(|elements| Tensor::of(*x[k].shape(), elements))));
     }
