@@ -212,6 +212,7 @@ impl<T: Real> Kernel for Tiny<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
+        const LANES: usize = 8;
         let Tiny { size: (_, k, n), a, a_at: (a_row, a_column), b, b_at: (b_row, b_column), c, accumulate } = self;
         if !accumulate {
             c.fill(T::ZERO);
@@ -223,20 +224,27 @@ impl<T: Real> Kernel for Tiny<'_, T> {
                 for (j, c) in c.iter_mut().enumerate() {
                     *c += dot(&a[..k], &b[j * b_column..][..k]);
                 }
-            } else {
-                for l in 0..k {
-                    let factor = a[l * a_column];
-                    let b = &b[l * b_row..];
-                    if b_column == 1 {
-                        let b = &b[..n];
-                        for j in 0..n {
-                            c[j] += factor * b[j];
-                        }
-                    } else {
-                        for j in 0..n {
-                            c[j] += factor * b[j * b_column];
+                continue;
+            }
+            // Eight elements of the row stay in registers while the rows of b go by.
+            let mut done = 0;
+            if b_column == 1 {
+                while let Some(c) = c[done..].first_chunk_mut::<LANES>() {
+                    let mut sums = *c;
+                    for l in 0..k {
+                        let factor = a[l * a_column];
+                        let Some(b) = b[l * b_row + done..].first_chunk::<LANES>() else { break };
+                        for q in 0..LANES {
+                            sums[q] += factor * b[q];
                         }
                     }
+                    *c = sums;
+                    done += LANES;
+                }
+            }
+            for (j, c) in c.iter_mut().enumerate().skip(done) {
+                for l in 0..k {
+                    *c += a[l * a_column] * b[l * b_row + j * b_column];
                 }
             }
         }
