@@ -268,7 +268,14 @@ macro_rules! numeric {
                 // What the sum 1 + x lost is put back to first order.
                 let lost = (self - (u - 1.0)) / u;
                 let ln = Numeric::ln::<FMA>(u);
-                if (u == 0.0) | (u == $t::INFINITY) { ln } else { ln + lost }
+                // The zero that is 0 or −0 stays what it is.
+                if self == 0.0 {
+                    self
+                } else if (u == 0.0) | (u == $t::INFINITY) {
+                    ln
+                } else {
+                    ln + lost
+                }
             }
             #[inline(always)]
             fn sin<const FMA: bool>(self) -> Self {

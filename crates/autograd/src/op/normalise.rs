@@ -39,7 +39,8 @@ fn shifted_sum<T: Real>(x: &Tensor<T>, over: &Over, is_finite: bool) -> Result<(
 fn row_length(shape: &Shape, kept: &Shape) -> Option<usize> {
     let n = shape.len() / kept.len().max(1);
     let trailing = kept.iter().rev().take_while(|&&length| length == 1).count();
-    (n > 1 && kept.rank() == shape.rank() && shape[shape.rank() - trailing..].iter().product::<usize>() == n).then_some(n)
+    (n > 1 && kept.rank() == shape.rank() && kept.stretches_to(shape) && shape[shape.rank() - trailing..].iter().product::<usize>() == n)
+        .then_some(n)
 }
 
 /// g·softmax(x), the gradient of ln Σ eˣ = y: both stretch to the shape of x.

@@ -225,10 +225,7 @@ pub(crate) fn solve<T: Real>(a: &Tensor<T>, b: &Tensor<T>, is_transposed: bool, 
     let size = n * columns;
     let walks = [&squares.batch, &batch].map(|own| Walk::stretch(own, &common));
     for (index, to) in solutions.chunks_exact_mut(size).enumerate() {
-        let mut places = [0; 2];
-        for (place, walk) in places.iter_mut().zip(&walks) {
-            walk.runs(index, 1, |_, _, at, _| *place = at);
-        }
+        let places = walks.each_ref().map(|walk| walk.place(index));
         let lu = &factored[places[0]];
         if lu.is_nan || lu.zero.is_some() {
             to.fill(T::of(f64::NAN));

@@ -151,6 +151,8 @@ type Steps<'f, T, const N: usize, const D: usize, const L: usize, const Q: usize
 struct Rule<'f, T, const N: usize, const D: usize, const L: usize, const Q: usize> {
     steps: &'f Steps<'f, T, N, D, L, Q>,
     one: &'f (dyn Fn([T; N], [T; D], [T; L]) -> [T; Q] + Sync + 'f),
+    /// The results that anybody asks for.
+    needs: [bool; Q],
 }
 
 impl<T: Real, const N: usize, const D: usize, const L: usize> Sources<'_, T, N, D, L> {
@@ -191,7 +193,7 @@ impl<T: Real, const N: usize, const D: usize, const L: usize> Group<'_, T, N, D,
                 copy(&mut out[whole..], result);
             }
         }
-        if dispatch(HasNan { of: out }) {
+        if dispatch(HasNan { of: out, needs: rule.needs }) {
             self.compute_again(rule, out);
         }
     }
@@ -199,10 +201,12 @@ impl<T: Real, const N: usize, const D: usize, const L: usize> Group<'_, T, N, D,
     #[cold]
     fn compute_again<const Q: usize>(&self, rule: &Rule<'_, T, N, D, L, Q>, out: &mut [&mut [T]; Q]) {
         for i in 0..out[0].len() {
-            if out.iter().any(|out| out[i].is_nan()) {
+            if (0..Q).any(|q| rule.needs[q] && out[q][i].is_nan()) {
                 let one = (rule.one)(self.x.map(|x| x[i]), self.dx.map(|dx| dx[i]), self.rest.map(|rest| rest[i]));
                 for (out, one) in out.iter_mut().zip(one) {
-                    out[i] = one;
+                    if out[i].is_nan() {
+                        out[i] = one;
+                    }
                 }
             }
         }
@@ -212,6 +216,7 @@ impl<T: Real, const N: usize, const D: usize, const L: usize> Group<'_, T, N, D,
 /// Whether any number is NaN. There is no way out at each of them, which would keep the loop from being vectorised.
 struct HasNan<'a, 'o, T, const N: usize> {
     of: &'a [&'o mut [T]; N],
+    needs: [bool; N],
 }
 
 impl<T: Real, const N: usize> Kernel for HasNan<'_, '_, T, N> {
@@ -220,8 +225,10 @@ impl<T: Real, const N: usize> Kernel for HasNan<'_, '_, T, N> {
     fn run<const FMA: bool>(self) -> bool {
         let mut found = false;
         for k in 0..N {
-            for v in &*self.of[k] {
-                found |= v.is_nan();
+            if self.needs[k] {
+                for v in &*self.of[k] {
+                    found |= v.is_nan();
+                }
             }
         }
         found
@@ -379,7 +386,8 @@ pub(crate) fn add_to<T: Real>(sum: &mut [T], d: &[T]) {
 
 fn map_arrays<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
     let element = ValueOf(*function);
-    map_by(x, &Rule { steps: &|group, out| dispatch(Straight { element: &element, group, out }), one: &|x, [], []| [one(function, x)] })
+    let steps = &|group: &Group<'_, T, N, 0, 0>, out: &mut [&mut [T]; 1]| dispatch(Straight { element: &element, group, out });
+    map_by(x, &Rule { steps, one: &|x, [], []| [complete(One { function, x })], needs: [true] })
 }
 
 /// Computes a function of `N` operands, part by part.
@@ -549,12 +557,20 @@ pub(crate) fn gradients<T: Real, F: Function<N>, const N: usize>(
 /// g·∂y/∂xₖ of single numbers.
 #[inline]
 pub(crate) fn gradients_of_one<T: Real, F: Function<N>, const N: usize>(function: &F, x: [T; N], y: T, g: T) -> [T; N] {
-    let d = dispatch(OneGradient { function, x, y, g });
+    let mut d = dispatch(OneGradient { function, x, y, g });
     let mut is_complete = true;
     for d in d {
         is_complete &= !d.is_nan();
     }
-    if is_complete { d } else { complete(OneGradient { function, x, y, g }) }
+    if !is_complete {
+        let all = complete(OneGradient { function, x, y, g });
+        for (d, all) in d.iter_mut().zip(all) {
+            if d.is_nan() {
+                *d = all;
+            }
+        }
+    }
+    d
 }
 
 fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
@@ -573,6 +589,7 @@ fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
         &Rule {
             steps: &|group, out| dispatch(Straight { element: &element, group, out }),
             one: &|x, [], [y, g]| gradients_of_one(function, x, y, g),
+            needs,
         },
     )
 }
@@ -658,19 +675,14 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for OneTangent<'_, T, F, N>
     type Output = T;
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
-        slope_along::<T, F, N, FMA, false>(self.function, self.x, self.dx, self.y)
+        slope_along::<T, F, N, FMA>(self.function, self.x, self.dx, self.y)
     }
 }
 
-/// Σₖ ∂y/∂xₖ·dxₖ for one element. `PLAIN` leaves it to the caller to look for NaN, see [`Lane`].
+/// Σₖ ∂y/∂xₖ·dxₖ for one element. Directions that are 0 hide slopes that are NaN, so that plain products would be computed again often.
 #[inline(always)]
-fn slope_along<T: Real, F: Function<N>, const N: usize, const FMA: bool, const PLAIN: bool>(
-    function: &F,
-    x: [T; N],
-    dx: [T; N],
-    y: T,
-) -> T {
-    function.tangent(lanes::<T, N, FMA, PLAIN>(x), X(Lane(y)), unrolled(Lane(T::ZERO), |k| Lane(dx[k]))).0
+fn slope_along<T: Real, F: Function<N>, const N: usize, const FMA: bool>(function: &F, x: [T; N], dx: [T; N], y: T) -> T {
+    function.tangent(lanes::<T, N, FMA, false>(x), X(Lane(y)), unrolled(Lane(T::ZERO), |k| Lane(dx[k]))).0
 }
 
 struct TangentOf<F>(F);
@@ -678,7 +690,7 @@ struct TangentOf<F>(F);
 impl<T: Real, F: Function<N>, const N: usize> Element<T, N, N, 1, 1> for TangentOf<F> {
     #[inline(always)]
     fn at<const FMA: bool>(&self, x: [T; N], dx: [T; N], [y]: [T; 1]) -> [T; 1] {
-        [slope_along::<T, F, N, FMA, true>(&self.0, x, dx, y)]
+        [slope_along::<T, F, N, FMA>(&self.0, x, dx, y)]
     }
 }
 
@@ -701,7 +713,8 @@ pub(crate) fn tangent<T: Real, F: Function<N>, const N: usize>(
         dx,
         &Rule {
             steps: &|group, out| dispatch(Straight { element: &element, group, out }),
-            one: &|x, dx, [y]| [tangent_of_one(function, x, y, dx)],
+            one: &|x, dx, [y]| [complete(OneTangent { function, x, y, dx })],
+            needs: [true],
         },
     )
 }

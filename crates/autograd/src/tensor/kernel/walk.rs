@@ -35,6 +35,7 @@ pub(crate) struct Runs<'w> {
 }
 
 impl Runs<'_> {
+    /// How many elements precede the next run, how many it has, where it stands, and how far apart its elements are.
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Option<(usize, usize, usize, isize)> {
         if self.done >= self.len {
