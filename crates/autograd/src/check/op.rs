@@ -2,7 +2,12 @@
 
 use std::{fmt, panic::Location};
 
-use super::{Input, Point, ROUNDINGS, Report, compare, dot, weights};
+use super::{
+    Checker, Finding, Outcome, Report, Verdict,
+    examine::examine,
+    function::{Function, Gradient, Point, code, fraction},
+    verdict::Kink,
+};
 use crate::{
     elementary::Derivation,
     error::{Error, ErrorKind},
@@ -103,30 +108,6 @@ pub struct OpReport {
     derivation: Option<Derivation>,
 }
 
-/// One thing that was looked at.
-#[derive(Debug, Clone)]
-pub struct Finding {
-    /// What it was, such as `"linear in the incoming gradient"`.
-    pub what: &'static str,
-    /// How it came out.
-    pub outcome: Outcome,
-    /// The numbers behind it.
-    pub detail: String,
-}
-
-/// How something came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// As it should be.
-    Ok,
-    /// Not as it should be.
-    Wrong,
-    /// It could not be decided, as at a kink.
-    Inconclusive,
-    /// It does not apply to this operation.
-    NotApplicable,
-}
-
 impl OpReport {
     /// Whether nothing is wrong or undecided.
     #[must_use]
@@ -162,13 +143,7 @@ impl fmt::Display for OpReport {
         let verdict = if self.passed() { "certified" } else { "NOT certified" };
         write!(f, "{}({}): {verdict}", self.name, shapes.join(", "))?;
         for Finding { what, outcome, detail } in &self.findings {
-            let mark = match outcome {
-                Outcome::Ok => "ok   ",
-                Outcome::Wrong => "WRONG",
-                Outcome::Inconclusive => "?    ",
-                Outcome::NotApplicable => "-    ",
-            };
-            write!(f, "\n  {mark} {what}: {detail}")?;
+            write!(f, "\n  {} {what}: {detail}", outcome.mark())?;
         }
         if let Some(derivation) = &self.derivation {
             write!(f, "\n{derivation}")?;
@@ -278,10 +253,32 @@ impl Subject<'_> {
         sink.mistake.map_or(Ok(sink.sums), Err)
     }
 
-    fn sides(&self, x: &[&Tensor<f64>]) -> Vec<crate::elementary::Side> {
-        let mut sides = Vec::new();
-        self.op.sides(x, &mut |side| sides.push(side));
-        sides
+    /// The gradients of Σ w·vjp(x, c) by x and by c: its own gradient, and what goes through the value.
+    fn second(&self, x: &[&Tensor<f64>], c: &[&Tensor<f64>], w: &[Tensor<f64>]) -> Result<Tensors, Error> {
+        let y = self.forward(x)?;
+        let g = Graph::new();
+        let leaf = |t: &Tensor<f64>| g.variable(t);
+        let (xs, ys): (Vec<_>, Vec<_>) = (x.iter().map(|x| leaf(x)).collect(), y.iter().map(leaf).collect());
+        let cs: Vec<_> = c.iter().map(|c| leaf(c)).collect();
+        let parts = self.vjp_recorded(&xs, &ys, &cs)?;
+        let sum = parts.iter().zip(w).filter_map(|(d, w)| Some(((*d)? * g.constant(w)).sum())).reduce(|a, b| a + b);
+        let zeros = |t: &Tensor<f64>| Tensor::zeros(t.shape());
+        let Some(sum) = sum else { return x.iter().chain(c).map(|t| zeros(t)).collect() };
+        let slopes = sum.backward()?;
+        let of = |v: &Var<'_, f64>, like: &Tensor<f64>| slopes.get(*v).cloned().map_or_else(|| zeros(like), Ok);
+        let through: Tensors = ys.iter().zip(&y).map(|(v, y)| of(v, y)).collect::<Result<_, _>>()?;
+        let through = self.vjp(x, &refs(&y), &refs(&through))?;
+        let direct = xs.iter().zip(x).map(|(v, x)| of(v, x)).zip(&through).map(|(direct, through)| direct?.add(through));
+        direct.chain(cs.iter().zip(c).map(|(v, c)| of(v, c))).collect()
+    }
+
+    fn sides(&self, x: &[&Tensor<f64>]) -> (Vec<i8>, Vec<Kink>) {
+        let (mut sides, mut kinks) = (Vec::new(), Vec::new());
+        self.op.sides(x, &mut |side| {
+            sides.push(code(&side));
+            kinks.push(Kink { function: side.function, node: 0, place: kinks.len(), distance: side.distance, at: self.at });
+        });
+        (sides, kinks)
     }
 
     /// The derivatives along a direction, in forward mode.
@@ -294,20 +291,29 @@ impl Subject<'_> {
     }
 }
 
-/// Weights for each tensor, unlike those of another `salt`, of both signs if that is above 0.
-fn weights_like(like: &[&Tensor<f64>], salt: f64) -> Result<Tensors, Error> {
+/// Weights for each tensor, unlike those of another `salt`: between ½ and 1½, and of both signs if the salt is above 0. One number has weight 1.
+fn weights_like(like: &[&Tensor<f64>], salt: u64) -> Result<Tensors, Error> {
     like.iter()
         .map(|like| {
-            let plain = if like.len() == 1 { Tensor::ones(like.shape())? } else { weights(like)? };
-            let bent =
-                plain.as_slice().iter().enumerate().map(|(i, w)| if salt > 0.0 { (w * salt + i as f64 * salt * salt).sin() } else { *w });
-            Tensor::new(bent.collect::<Vec<_>>(), like.shape())
+            let weight = |i: u64| {
+                let plain = 0.5 + fraction(2 * i + (salt << 32));
+                if salt > 0 && fraction(2 * i + 1 + (salt << 32)) < 0.5 { -plain } else { plain }
+            };
+            if like.len() == 1 && salt == 0 {
+                return Tensor::ones(like.shape());
+            }
+            Tensor::new((0..like.len() as u64).map(weight).collect::<Vec<_>>(), like.shape())
         })
         .collect()
 }
 
+/// The products of two lists of tensors, element by element.
+fn products(a: &[Tensor<f64>], b: &[Tensor<f64>]) -> Vec<f64> {
+    a.iter().zip(b).flat_map(|(a, b)| a.as_slice().iter().zip(b.as_slice())).map(|(a, b)| a * b).collect()
+}
+
 fn sum_of_products(a: &[Tensor<f64>], b: &[Tensor<f64>]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| dot(a, b)).sum()
+    products(a, b).iter().sum()
 }
 
 fn sum_of_sizes(a: &[&Tensor<f64>], b: &[Tensor<f64>]) -> f64 {
@@ -348,10 +354,9 @@ impl Notes {
     }
 
     /// The verdict of finite differences.
-    fn compared(&mut self, what: &'static str, inputs: Vec<Input>) {
-        let report = Report { inputs };
-        let wrong = report.inputs.iter().any(|input| input.elements().iter().any(|e| input.verdict(e) == super::Verdict::Wrong));
-        let outcome = match (report.passed(), wrong) {
+    fn compared(&mut self, what: &'static str, report: &Report) {
+        let is_wrong = report.count(Verdict::is_fault) > 0;
+        let outcome = match (report.passed(), is_wrong) {
             (true, _) => Outcome::Ok,
             (false, true) => Outcome::Wrong,
             (false, false) => Outcome::Inconclusive,
@@ -362,6 +367,30 @@ impl Notes {
             report.to_string().lines().skip(1).map(str::trim).collect::<Vec<_>>().join("; ")
         };
         self.note(what, outcome, detail);
+    }
+}
+
+/// A function of tensors by two closures: its terms, and its gradient with what rounding may do to the value.
+struct Ruled<'a, V, G> {
+    subject: &'a Subject<'a>,
+    /// How many of the inputs are those of the operation.
+    inputs: usize,
+    terms: V,
+    gradient: G,
+}
+
+impl<V, G> Function for Ruled<'_, V, G>
+where
+    V: Fn(&[&Tensor<f64>]) -> Result<Vec<f64>, Error> + Sync,
+    G: Fn(&[&Tensor<f64>]) -> Result<(Tensors, f64), Error> + Sync,
+{
+    fn value(&self, x: &[&Tensor<f64>]) -> Result<Point, Error> {
+        Ok(Point { terms: (self.terms)(x)?, sides: self.subject.sides(&x[..self.inputs]).0 })
+    }
+    fn gradient(&self, x: &[&Tensor<f64>]) -> Result<Gradient, Error> {
+        let (parts, condition) = (self.gradient)(x)?;
+        let (sides, kinks) = self.subject.sides(&x[..self.inputs]);
+        Ok(Gradient { parts, point: Point { terms: (self.terms)(x)?, sides }, kinks, condition })
     }
 }
 
@@ -379,12 +408,12 @@ fn certify(op: &dyn Erased, x: &[&Tensor<f64>], at: &'static Location<'static>) 
     let shapes: Vec<_> = y.iter().map(|y| y.shape().to_string()).collect();
     notes.judge("value", bits(&y) == bits(&again), format!("{}, the same bits twice", shapes.join(", ")));
 
-    let c = weights_like(&y_refs, 0.0)?;
+    let c = weights_like(&y_refs, 0)?;
     if let Some(gradients) = notes.attempt("gradient shapes", subject.vjp(x, &y_refs, &refs(&c))) {
         let shapes: Vec<_> = gradients.iter().map(|d| d.shape().to_string()).collect();
         notes.judge("gradient shapes", true, shapes.join(", "));
         finite(&mut notes, x, &y, &gradients);
-        first_order(&mut notes, &subject, x, &y, &c, &gradients);
+        first_order(&mut notes, &subject, x, &c);
         linear(&mut notes, &subject, x, &y, &c, &gradients)?;
         second_order(&mut notes, &subject, x, &y, &c, &gradients)?;
         forward_mode(&mut notes, &subject, x, &y, &c, &gradients)?;
@@ -412,21 +441,17 @@ fn finite(notes: &mut Notes, x: &[&Tensor<f64>], y: &[Tensor<f64>], gradients: &
     notes.judge("NaN", given || bad.is_empty(), detail);
 }
 
-fn first_order(
-    notes: &mut Notes,
-    subject: &Subject<'_>,
-    x: &[&Tensor<f64>],
-    y: &[Tensor<f64>],
-    c: &[Tensor<f64>],
-    gradients: &[Tensor<f64>],
-) {
-    let rounding = ROUNDINGS * f64::EPSILON * (sum_of_sizes(&refs(y), c) + sum_of_sizes(x, gradients));
-    let evaluate = |x: &[&Tensor<f64>]| {
+fn first_order(notes: &mut Notes, subject: &Subject<'_>, x: &[&Tensor<f64>], c: &[Tensor<f64>]) {
+    let terms = |x: &[&Tensor<f64>]| Ok(products(&subject.forward(x)?, c));
+    let gradient = |x: &[&Tensor<f64>]| {
         let y = subject.forward(x)?;
-        Ok(Point { value: sum_of_products(&y, c), sides: subject.sides(x) })
+        let gradients = subject.vjp(x, &refs(&y), &refs(c))?;
+        let condition = sum_of_sizes(&refs(&y), c) + sum_of_sizes(x, &gradients);
+        Ok((gradients, condition))
     };
-    if let Some(inputs) = notes.attempt("finite differences", compare(x, gradients, rounding, &subject.sides(x), &evaluate)) {
-        notes.compared("finite differences", inputs);
+    let function = Ruled { subject, inputs: x.len(), terms, gradient };
+    if let Some(report) = notes.attempt("finite differences", examine(&function, x, &Checker::new())) {
+        notes.compared("finite differences", &report);
     }
 }
 
@@ -439,7 +464,7 @@ fn linear(
     gradients: &[Tensor<f64>],
 ) -> Result<(), Error> {
     let what = "linear in the incoming gradient";
-    let (y, other) = (refs(y), weights_like(&refs(y), 1.7)?);
+    let (y, other) = (refs(y), weights_like(&refs(y), 1)?);
     let mixed: Tensors = c.iter().zip(&other).map(|(a, b)| a.mul_lit(3.0)?.sub(&b.mul_lit(0.5)?)).collect::<Result<_, Error>>()?;
     let results = subject.vjp(x, &y, &refs(&other)).and_then(|other| Ok((other, subject.vjp(x, &y, &refs(&mixed))?)));
     if let Some((other, mixed)) = notes.attempt(what, results) {
@@ -475,28 +500,23 @@ fn second_order(
     let apart = distance(&values, gradients);
     notes.judge(recorded, apart <= SAME, format!("as variables the rule gives the same to {apart:.1e}"));
 
-    let w = weights_like(x, 2.3)?;
-    let sum = parts.iter().zip(&w).filter_map(|(d, w)| Some(((*d)? * g.constant(w)).sum())).reduce(|a, b| a + b);
-    let total = || -> Result<Tensors, Error> {
-        let zeros = |t: &Tensor<f64>| Tensor::zeros(t.shape());
-        let Some(sum) = sum else { return x.iter().copied().chain(c).map(zeros).collect() };
-        let slopes = sum.backward()?;
-        let of = |v: &Var<'_, f64>, like: &Tensor<f64>| slopes.get(*v).cloned().map_or_else(|| zeros(like), Ok);
-        let through: Tensors = ys.iter().zip(y).map(|(v, y)| of(v, y)).collect::<Result<_, _>>()?;
-        let through = subject.vjp(x, &refs(y), &refs(&through))?;
-        let direct = xs.iter().zip(x).map(|(v, x)| of(v, x)).zip(&through).map(|(direct, through)| direct?.add(through));
-        direct.chain(cs.iter().zip(c).map(|(v, c)| of(v, c))).collect()
-    };
-    let Some(total) = notes.attempt(what, total()) else { return Ok(()) };
+    let w = weights_like(x, 2)?;
     let all: Vec<&Tensor<f64>> = x.iter().copied().chain(c).collect();
-    let rounding = ROUNDINGS * f64::EPSILON * (sum_of_sizes(&refs(gradients), &w) + sum_of_sizes(&all, &total));
-    let evaluate = |all: &[&Tensor<f64>]| {
+    let terms = |all: &[&Tensor<f64>]| {
         let (x, c) = all.split_at(x.len());
         let y = subject.forward(x)?;
-        Ok(Point { value: sum_of_products(&subject.vjp(x, &refs(&y), c)?, &w), sides: subject.sides(x) })
+        Ok(products(&subject.vjp(x, &refs(&y), c)?, &w))
     };
-    if let Some(inputs) = notes.attempt(what, compare(&all, &total, rounding, &subject.sides(x), &evaluate)) {
-        notes.compared(what, inputs);
+    let gradient = |all: &[&Tensor<f64>]| {
+        let (x, c) = all.split_at(x.len());
+        let gradients = subject.vjp(x, &refs(&subject.forward(x)?), c)?;
+        let total = subject.second(x, c, &w)?;
+        let condition = sum_of_sizes(&refs(&gradients), &w) + sum_of_sizes(all, &total);
+        Ok((total, condition))
+    };
+    let function = Ruled { subject, inputs: x.len(), terms, gradient };
+    if let Some(report) = notes.attempt(what, examine(&function, &all, &Checker::new())) {
+        notes.compared(what, &report);
     }
     Ok(())
 }
@@ -510,7 +530,7 @@ fn forward_mode(
     gradients: &[Tensor<f64>],
 ) -> Result<(), Error> {
     let what = "forward mode";
-    let v = weights_like(x, 3.1)?;
+    let v = weights_like(x, 3)?;
     match subject.jvp(x, &refs(y), &refs(&v)) {
         Err(error) if matches!(error.kind(), ErrorKind::FirstOrderOnly { .. }) => {
             notes.note(what, Outcome::NotApplicable, "the rule is of first order only, and there is none for forward mode");
