@@ -8,6 +8,7 @@ pub(crate) mod list;
 pub(crate) mod scope;
 pub(crate) mod segment;
 pub(crate) mod replay;
+mod widen;
 
 use std::{
     cell::{Cell, RefCell},

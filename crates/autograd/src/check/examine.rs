@@ -8,9 +8,10 @@ use std::{
 use super::{
     direction,
     function::{Base, Function, scrambled},
+    ladder::measured,
     options::{Checker, Coverage, Steps, Tolerance},
     report::{Cost, Input, Report},
-    slope::{Probe, Sample, Scale, Slope, central, measured},
+    slope::{Probe, Sample, Scale, Slope, central},
     verdict::{Claim, Element, Verdict, judge, noticed},
 };
 use crate::{
@@ -20,6 +21,8 @@ use crate::{
 
 /// Of so many elements together, all are looked at unless something else is asked for.
 const ALL: usize = 10_000;
+/// With more elements than this, they are looked at one after the other.
+const LARGE: usize = 1 << 15;
 /// The most evaluations that one element may take, for the budget.
 const DEAREST: usize = 160;
 
@@ -64,6 +67,13 @@ impl Run<'_> {
             Steps::Fixed(step) => central(probe, claim, step),
             Steps::Linear => central(probe, claim, scale.step(0)),
         };
+        self.count(slope.evaluations);
+        slope
+    }
+
+    /// The slope from central differences of one step.
+    pub(super) fn central(&self, probe: &mut Probe<'_>, claim: f64, step: f64) -> Slope {
+        let slope = central(probe, claim, step);
         self.count(slope.evaluations);
         slope
     }
@@ -118,7 +128,9 @@ impl Run<'_> {
             self.advance();
             found
         };
-        let found: Vec<(Element, f64)> = if self.options.max_evals.is_some() {
+        // A function of so many elements uses all threads itself; and what waits for one evaluation would begin another, each with its memory.
+        let is_large = self.base.x.iter().map(Tensor::len).sum::<usize>() > LARGE;
+        let found: Vec<(Element, f64)> = if is_large || self.options.max_evals.is_some() {
             indices.iter().map(|&index| one(index)).collect()
         } else {
             let length = indices.len().div_ceil(threads::count() * 8).max(1);
@@ -152,7 +164,7 @@ pub(super) fn examine(function: &dyn Function, x: &[&Tensor<f64>], options: &Che
         return Ok(Report::new(inputs, options, Cost { evaluations: 3, seconds: start.elapsed().as_secs_f64() }));
     }
     let (each, directions) = match options.coverage {
-        Coverage::Auto if total > ALL => (16, 4),
+        Coverage::Auto if total > ALL => (8, 4),
         Coverage::Auto | Coverage::All => (usize::MAX, 0),
         Coverage::PerTensor(each) => (each, 0),
         Coverage::Directions(directions) => (0, directions),

@@ -87,7 +87,21 @@ pub(super) fn weights(y: &[f64]) -> Vec<f64> {
     (0..).zip(y).map(weight).collect()
 }
 
-/// A closure over variables.
+/// A function of variables.
+pub(super) trait Formula<T: Real>: Sync {
+    fn apply<'g>(&self, x: &[Var<'g, T>]) -> Var<'g, T>;
+}
+
+impl<T: Real, F> Formula<T> for &F
+where
+    F: for<'a, 'g> Fn(&'a [Var<'g, T>]) -> Var<'g, T> + Sync,
+{
+    fn apply<'g>(&self, x: &[Var<'g, T>]) -> Var<'g, T> {
+        self(x)
+    }
+}
+
+/// A function of variables, to be evaluated anew at every point, so that the program may decide otherwise there.
 pub(super) struct Closure<T, F> {
     f: F,
     weights: OnceLock<Vec<f64>>,
@@ -95,10 +109,7 @@ pub(super) struct Closure<T, F> {
     of: std::marker::PhantomData<fn() -> T>,
 }
 
-impl<T: Real, F> Closure<T, F>
-where
-    F: for<'a, 'g> Fn(&'a [Var<'g, T>]) -> Var<'g, T> + Sync,
-{
+impl<T: Real, F: Formula<T>> Closure<T, F> {
     pub(super) fn new(f: F, at: &'static Location<'static>) -> Self {
         Closure { f, weights: OnceLock::new(), at, of: std::marker::PhantomData }
     }
@@ -113,22 +124,19 @@ where
     }
 }
 
-impl<T: Real, F> Function for Closure<T, F>
-where
-    F: for<'a, 'g> Fn(&'a [Var<'g, T>]) -> Var<'g, T> + Sync,
-{
+impl<T: Real, F: Formula<T>> Function for Closure<T, F> {
     fn value(&self, x: &[&Tensor<f64>]) -> Result<Point, Error> {
         let g = Graph::new();
         // Variables, so that a function may take gradients inside.
         let leaves: Vec<Var<'_, T>> = x.iter().map(|x| g.variable(x.cast::<T>())).collect();
-        let y = (self.f)(&leaves).value()?;
+        let y = self.f.apply(&leaves).value()?;
         Ok(Point { terms: self.terms(&y), sides: sides(&g) })
     }
 
     fn gradient(&self, x: &[&Tensor<f64>]) -> Result<Gradient, Error> {
         let g = Graph::new();
         let leaves: Vec<Var<'_, T>> = x.iter().map(|x| g.variable(x.cast::<T>())).collect();
-        let y = (self.f)(&leaves);
+        let y = self.f.apply(&leaves);
         let value = y.value()?;
         let terms = self.terms(&value);
         let Some(weights) = self.weights.get().filter(|w| w.len() == value.len()) else {

@@ -21,7 +21,7 @@ pub enum Steps {
 /// Which elements are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Coverage {
-    /// All, of up to 10,000 elements together; else four directions and 16 elements of each tensor.
+    /// All, of up to 10,000 elements together; else four directions and 8 elements of each tensor.
     #[default]
     Auto,
     /// Every element.

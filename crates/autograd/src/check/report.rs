@@ -242,6 +242,14 @@ impl Report {
         self.inputs.iter().map(|input| input.count(&is)).sum()
     }
 
+    /// How many elements, directions and other things that were looked at are at fault.
+    #[must_use]
+    pub fn faults(&self) -> usize {
+        let directions = self.inputs.iter().flat_map(|input| &input.directions).filter(|d| d.verdict.is_fault()).count();
+        let findings = self.findings.iter().filter(|f| f.outcome == Outcome::Wrong).count();
+        self.count(Verdict::is_fault) + directions + findings
+    }
+
     /// The largest deviation of all inputs, each relative to the largest element of its gradient.
     #[must_use]
     pub fn deviation(&self) -> f64 {
