@@ -8,6 +8,7 @@ pub(crate) mod list;
 pub(crate) mod scope;
 pub(crate) mod segment;
 pub(crate) mod replay;
+mod widen;
 
 use std::{
     cell::{Cell, RefCell},
@@ -417,29 +418,42 @@ impl<T: Real> Graph<T> {
     }
 }
 
-impl Graph<f64> {
+impl<T: Real> Graph<T> {
     /// Keeps the gradients of all nodes from here on.
     pub(crate) fn retain_all(&self) {
         self.tape.borrow_mut().nodes.iter_mut().for_each(|node| node.retained = true);
     }
 
     /// Σ |v·∂y/∂v| over all elements v of all results on the way to y: by how much y changes if each is off by one relative unit.
-    pub(crate) fn condition(&self, gradients: &Gradients<f64>) -> f64 {
+    pub(crate) fn condition(&self, gradients: &Gradients<T>) -> f64 {
         let tape = self.tape.borrow();
         let sizes = tape.nodes.iter().zip(0..).filter(|(node, _)| matches!(node.kind, Kind::Op(_))).filter_map(|(node, id)| {
             let (value, gradient) = (node.value.tensor().ok()?, gradients.of_node(id)?);
-            Some(value.as_slice().iter().zip(gradient.as_slice()).map(|(v, d)| (v * d).abs()).filter(|size| size.is_finite()).sum::<f64>())
+            Some(
+                value
+                    .as_slice()
+                    .iter()
+                    .zip(gradient.as_slice())
+                    .map(|(v, d)| (v.to_f64() * d.to_f64()).abs())
+                    .filter(|size| size.is_finite())
+                    .sum::<f64>(),
+            )
         });
         sizes.sum()
     }
 
-    /// Gives `see` the side of every kink that was taken.
-    pub(crate) fn sides(&self, see: &mut dyn FnMut(Side)) {
+    /// Gives `see` the side of every kink that was taken, with the node, its line, and which of the kinks of that node it is.
+    pub(crate) fn sides(&self, see: &mut dyn FnMut(u32, &'static Location<'static>, usize, Side)) {
         let tape = self.tape.borrow();
-        for (id, node) in tape.nodes.iter().enumerate() {
-            let inputs = tape.inputs(index(id)).iter().map(|&x| &tape.node(x).value);
-            if let (Kind::Op(handle), Ok(x)) = (&node.kind, op::tensors(inputs)) {
-                handle.op().sides(&x, see);
+        for (id, node) in (0..).zip(&tape.nodes) {
+            let Kind::Op(handle) = &node.kind else { continue };
+            if let Ok(x) = op::tensors(tape.inputs(id).iter().map(|&x| &tape.node(x).value)) {
+                let x: Few<Tensor<f64>> = x.iter().map(|x| x.cast()).collect();
+                let mut place = 0;
+                handle.op().sides(&x.iter().collect::<Few<_>>(), &mut |side| {
+                    see(id, node.at, place, side);
+                    place += 1;
+                });
             }
         }
     }

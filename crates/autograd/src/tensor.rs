@@ -220,6 +220,9 @@ impl<T: Real> Tensor<T> {
     /// ```
     #[must_use]
     pub fn cast<U: Real>(&self) -> Tensor<U> {
+        if let Some(same) = (self as &dyn std::any::Any).downcast_ref::<Tensor<U>>() {
+            return same.clone();
+        }
         Tensor::of(*self.shape(), self.as_slice().iter().map(|v| U::of(v.to_f64())).collect::<Buffer<U>>())
     }
 

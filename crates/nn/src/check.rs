@@ -1,17 +1,20 @@
-//! The gradients of a whole model against finite differences.
+//! The gradients of a whole model against finite differences; and everything else that [`autograd::check`] has.
 
-use autograd::{
-    Error, ErrorKind, Graph, Tensor, Var,
-    check::{self, Report},
+use autograd::{Error, ErrorKind, Graph, Real, Tensor, Var};
+
+// What is of the same name here stands before it.
+pub use autograd::check::*;
+
+use crate::{
+    module::{Module, Parameters},
+    parameter::Parameter,
 };
-
-use crate::{module::Parameters, parameter::Parameter};
 
 /// Whether the gradients of a loss by all parameters of a model agree with finite differences.
 ///
 /// `loss` computes the loss of the model on a graph; parameters that it [binds](crate::Parameter::bind), as the layers of this crate do, are
 /// changed a little from one evaluation to the next. See [`autograd::check`] for the method, and for what the report says. A parameter on
-/// which the loss does not depend is marked as such behind its name.
+/// which the loss does not depend is marked as such behind its name. A model of f32 is recorded, and its graph checked in f64.
 ///
 /// ```
 /// use autograd::tensor;
@@ -27,12 +30,58 @@ use crate::{module::Parameters, parameter::Parameter};
 /// ```
 ///
 /// # Errors
-/// What goes wrong in the loss; a loss that depends on no parameter of the model, since there is nothing to check then.
+/// What goes wrong in the loss; a loss that depends on no parameter of the model, since there is nothing to check then; in single precision,
+/// an operation that was made for that alone.
 #[track_caller]
-pub fn gradients<M, F>(model: &M, loss: F) -> Result<Report, Error>
+pub fn gradients<T: Real, M, F>(model: &M, loss: F) -> Result<Report, Error>
 where
-    M: Parameters<f64> + Sync + ?Sized,
-    F: for<'g> Fn(&'g Graph<f64>) -> Var<'g, f64> + Sync,
+    M: Parameters<T> + Sync + ?Sized,
+    F: for<'g> Fn(&'g Graph<T>) -> Var<'g, T> + Sync,
+{
+    gradients_by(&with_bar(Checker::new()), model, loss)
+}
+
+/// The same options with a progress bar on the error output, if that is a terminal and the check takes more than two seconds. Without the
+/// feature `progress` there is none.
+#[must_use]
+pub fn with_bar(options: Checker) -> Checker {
+    #[cfg(feature = "progress")]
+    {
+        let (start, bar) = (std::time::Instant::now(), indicatif::ProgressBar::new(0));
+        options.progress(move |done, total| {
+            if start.elapsed().as_secs() >= 2 {
+                bar.set_length(total as u64);
+                bar.set_position(done as u64);
+            }
+            if done == total {
+                bar.finish_and_clear();
+            }
+        })
+    }
+    #[cfg(not(feature = "progress"))]
+    options
+}
+
+/// As [`gradients`], with other than the default options.
+///
+/// ```
+/// use autograd::tensor;
+/// use nn::{Linear, Module, check::{self, Checker, Coverage}, loss::mse};
+/// let model = Linear::from_tensors(tensor![[1.0f32, 2.0]], Some(tensor![0.5f32]))?;
+/// let (x, t) = (tensor![[0.1f32, 0.2]], tensor![[1.0f32]]);
+/// let options = Checker::new().coverage(Coverage::Directions(2));
+/// let report = check::gradients_by(&options, &model, |g| mse(model.forward(g.constant(&x)), g.constant(&t)))?;
+/// assert!(report.passed(), "{report}");
+/// # Ok::<(), nn::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`gradients`].
+#[track_caller]
+pub fn gradients_by<T: Real, M, F>(options: &Checker, model: &M, loss: F) -> Result<Report, Error>
+where
+    M: Parameters<T> + Sync + ?Sized,
+    F: for<'g> Fn(&'g Graph<T>) -> Var<'g, T> + Sync,
 {
     let named = model.named_parameters();
     let unused = independent(&named, &loss)?;
@@ -40,13 +89,14 @@ where
         let why = format!("the loss depends on none of the {} parameters of the model: is it computed with another model?", named.len());
         return Err(Error::from(ErrorKind::Check { why }).in_op("check", Vec::new));
     }
-    let values: Vec<&Tensor<f64>> = named.iter().map(|(_, parameter)| parameter.value()).collect();
-    let report = check::slices(
-        |variables| {
+    let values: Vec<&Tensor<T>> = named.iter().map(|(_, parameter)| parameter.value()).collect();
+    let ids: Vec<_> = named.iter().map(|(_, parameter)| parameter.id()).collect();
+    let report = options.slices_of(
+        |variables: &[Var<'_, T>]| {
             let graph = variables[0].graph();
             graph.try_var(|| {
-                for ((_, parameter), variable) in named.iter().zip(variables) {
-                    graph.bind_as(parameter.id(), *variable)?;
+                for (id, variable) in ids.iter().zip(variables) {
+                    graph.bind_as(id, *variable)?;
                 }
                 Ok(loss(graph))
             })
@@ -57,10 +107,35 @@ where
     Ok(report.named(named.into_iter().map(|(name, _)| mark(name))))
 }
 
-/// The names of the parameters on which the loss does not depend.
-fn independent<F>(named: &[(String, &Parameter<f64>)], loss: &F) -> Result<Vec<String>, Error>
+/// Whether the gradients by all parameters of a model agree with finite differences, for a loss of its output and the targets on a batch: the
+/// inputs, and the targets.
+///
+/// ```
+/// use autograd::tensor;
+/// use nn::{Activation, Init, Mlp, check, loss::mse};
+/// use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+/// let mut rng = ChaCha8Rng::seed_from_u64(0);
+/// let model = Mlp::new(&[2, 3, 1], &[Activation::Tanh, Activation::Identity], Init::XavierUniform, &mut rng)?;
+/// check::module(&model, mse, (&tensor![[0.1, 0.2], [0.3, 0.4]], &tensor![[1.0], [0.0]]))?.assert_ok();
+/// # Ok::<(), nn::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`gradients`].
+#[track_caller]
+pub fn module<T: Real, M, L>(model: &M, loss: L, batch: (&Tensor<T>, &Tensor<T>)) -> Result<Report, Error>
 where
-    F: for<'g> Fn(&'g Graph<f64>) -> Var<'g, f64>,
+    M: Module<T> + Sync + ?Sized,
+    L: for<'g> Fn(Var<'g, T>, Var<'g, T>) -> Var<'g, T> + Sync,
+{
+    let (x, t) = batch;
+    gradients(model, |g| loss(model.forward(g.constant(x)), g.constant(t)))
+}
+
+/// The names of the parameters on which the loss does not depend.
+fn independent<T: Real, F>(named: &[(String, &Parameter<T>)], loss: &F) -> Result<Vec<String>, Error>
+where
+    F: for<'g> Fn(&'g Graph<T>) -> Var<'g, T>,
 {
     let graph = Graph::new();
     let gradients = match loss(&graph).sum().backward() {
@@ -68,7 +143,7 @@ where
         Err(error) if matches!(error.kind(), ErrorKind::NoGradient { .. }) => None,
         Err(error) => return Err(error),
     };
-    let depends = |parameter: &Parameter<f64>| gradients.as_ref().is_some_and(|gradients| parameter.grad(gradients).is_some());
+    let depends = |parameter: &Parameter<T>| gradients.as_ref().is_some_and(|gradients| parameter.grad(gradients).is_some());
     Ok(named.iter().filter(|(_, parameter)| !depends(parameter)).map(|(name, _)| name.clone()).collect())
 }
 
@@ -108,6 +183,16 @@ mod tests {
             assert!(message.contains("the loss depends on none of the 2 parameters"), "{message}");
         }
         assert!(gradients(&Vec::<Parameter<f64>>::new(), |g| g.variable(2.0)).is_err());
+    }
+
+    #[test]
+    fn models_of_single_precision_are_checked_in_double_precision() {
+        let model = Parameter::new(tensor![1.5f32, -0.5]);
+        let report = gradients(&model, |g| model.bind(g).sin().sum() + 1e3).unwrap();
+        assert!(report.passed() && report.deviation() < 1e-8, "{report}");
+        assert!(report.to_string().contains("single precision: the gradients of autodiff in f32 follow those in f64 to"), "{report}");
+        let bent = gradients(&model, |g| g.custom("own", |[x]| x.sin(), |[_], _, g| Ok([g.clone()])).apply([model.bind(g)]).sum());
+        assert!(bent.unwrap_err().to_string().contains("own"));
     }
 
     #[test]

@@ -81,3 +81,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/derivatives.md")]
 struct Derivatives;
+
+/// And those of the chapter on gradient checks.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/trust-a-gradient.md")]
+struct Trust;

@@ -62,6 +62,9 @@ impl<S: Selection> Op<2> for Choose<S> {
             out.add(1, A::apply(Spread(self.0.clone()), [keys, g]));
         }
     }
+    fn sides(&self, [keys, _]: [&Tensor<f64>; 2], see: &mut dyn FnMut(Side)) {
+        self.0.sides(keys, see);
+    }
 }
 
 /// Zeros of the shape of the keys, with v added at the places that the keys choose: the transpose of [`Choose`].
@@ -86,6 +89,9 @@ impl<S: Selection> Op<2> for Spread<S> {
         if out.needs(1) {
             out.add(1, A::apply(Choose(self.0.clone()), [keys, g]));
         }
+    }
+    fn sides(&self, [keys, _]: [&Tensor<f64>; 2], see: &mut dyn FnMut(Side)) {
+        self.0.sides(keys, see);
     }
 }
 

@@ -1,0 +1,72 @@
+//! The checks of functions: in the precision that the function has, and against the same graph in double precision if that is single.
+
+use std::panic::Location;
+
+use super::{
+    Checker, Report, Verdict, diagnosis,
+    examine::examine,
+    function::Closure,
+    referee::{apart, contract},
+    replayed::Replayed,
+    report::{Finding, Outcome},
+};
+use crate::{
+    error::{Error, ErrorKind},
+    graph::Graph,
+    real::Real,
+    tensor::Tensor,
+    var::Var,
+};
+
+/// Checks the gradients of a function of either precision.
+pub(super) fn gradients<T: Real, F>(options: &Checker, f: &F, x: &[&Tensor<T>], at: &'static Location<'static>) -> Result<Report, Error>
+where
+    F: for<'a, 'g> Fn(&'a [Var<'g, T>]) -> Var<'g, T> + Sync,
+{
+    if x.is_empty() {
+        return Err(Error::from(ErrorKind::NoInputs).in_op("check", Vec::new).at(at));
+    }
+    let wide: Vec<Tensor<f64>> = x.iter().map(|x| x.cast()).collect();
+    let wide: Vec<&Tensor<f64>> = wide.iter().collect();
+    let mut report =
+        if T::NAME == f64::NAME { examine(&Closure::<T, &F>::new(f, at), &wide, options)? } else { single(options, f, x, &wide)? };
+    let is_spoiled = report.count(|v| matches!(v, Verdict::NonDeterministic | Verdict::NonFinite)) > 0;
+    if !is_spoiled {
+        report.findings.extend(contract(f, x)?);
+    }
+    diagnosis::diagnose(&mut report, &wide);
+    Ok(report)
+}
+
+/// A function of single precision is recorded, and its graph checked in double precision; the gradients of the two are compared.
+fn single<T: Real, F>(options: &Checker, f: &F, x: &[&Tensor<T>], wide: &[&Tensor<f64>]) -> Result<Report, Error>
+where
+    F: for<'a, 'g> Fn(&'a [Var<'g, T>]) -> Var<'g, T> + Sync,
+{
+    let g = Graph::<T>::new();
+    let leaves: Vec<Var<'_, T>> = x.iter().map(|x| g.variable(*x)).collect();
+    let y = f(&leaves);
+    let value = y.value()?;
+    let graph = g.widened()?;
+    let function = Replayed::new(graph, leaves.iter().map(|leaf| leaf.id()).collect(), y.id())?;
+    let cotangent = Tensor::new(function.weights().iter().map(|w| T::of(*w)).collect::<Vec<_>>(), value.shape())?;
+    let gradients = match y.backward_with(&cotangent) {
+        Err(error) if matches!(error.kind(), ErrorKind::NoGradient { .. }) => None,
+        gradients => Some(gradients?),
+    };
+    let of = |leaf: &Var<'_, T>| match gradients.as_ref().and_then(|gradients| gradients.get(*leaf)) {
+        Some(gradient) => Ok(gradient.cast::<f64>()),
+        None => Tensor::zeros(leaf.shape()?),
+    };
+    let narrow: Vec<Tensor<f64>> = leaves.iter().map(of).collect::<Result<_, Error>>()?;
+    let mut report = examine(&function, wide, options)?;
+    let apart = report.inputs().iter().zip(&narrow).map(|(input, narrow)| {
+        let wide = input.gradient().clone();
+        apart(std::slice::from_ref(narrow), &[wide])
+    });
+    let apart = apart.fold(0.0, f64::max);
+    let outcome = if apart <= 1e-3 { Outcome::Ok } else { Outcome::Inconclusive };
+    let detail = format!("the gradients of autodiff in {} follow those in f64 to {apart:.1e} of the largest element", T::NAME);
+    report.findings.push(Finding { what: "single precision", outcome, detail });
+    Ok(report)
+}
