@@ -180,7 +180,12 @@ impl<'a> Base<'a> {
     pub(super) fn new(function: &'a dyn Function, x: &[&Tensor<f64>]) -> Result<Self, Error> {
         let gradient = function.gradient(x)?;
         let size: f64 = gradient.point.terms.iter().map(|t| t.abs()).filter(|t| t.is_finite()).sum();
-        let noise = f64::EPSILON * size.max(gradient.condition);
+        // Operations that are made of others have results on the way that nobody sees; they feel at least the last digit of the inputs.
+        let products = |(x, d): (&&Tensor<f64>, &Tensor<f64>)| -> f64 {
+            x.as_slice().iter().zip(d.as_slice()).map(|(x, d)| (x * d).abs()).filter(|p| p.is_finite()).sum()
+        };
+        let inputs: f64 = x.iter().zip(&gradient.parts).map(products).sum();
+        let noise = f64::EPSILON * size.max(gradient.condition).max(inputs);
         let signature = signature(&gradient.point.sides);
         let x = x.iter().map(|x| (*x).clone()).collect();
         Ok(Base { function, x, gradient, noise, signature, scatter: OnceLock::new() })

@@ -71,9 +71,9 @@ impl Ladder<'_, '_> {
         let measured = |from: usize| odd_one_out.iter().skip(from).fold(0.0f64, |m, v| m.max(*v));
         let quotient = |(k, (level, [a, b])): (usize, &(&i32, &[Sample; 2]))| {
             let width = b.step - a.step;
-            // The noise at smaller steps counts, since one pair alone may look calm; for agreement, that at ones a little larger, too.
+            // The noise at smaller steps counts, since one pair alone may look calm; for agreement, that at the next larger one, too.
             let noise = noise[k].max(measured(k.min(odd_one_out.len().saturating_sub(1))));
-            let slack = noise + 3.0 * measured(k.saturating_sub(3));
+            let slack = noise + 5.0 * measured(k.saturating_sub(1));
             let value = (b.change - a.change) / width;
             Quotient { level: **level, step: width / 2.0, value, noise: 2.0 * noise / width, slack: 2.0 * slack / width }
         };

@@ -176,8 +176,8 @@ impl Element {
 const SAFETY: f64 = 3.0;
 /// One of so many is a fault; between the two nothing is said.
 const ACCUSATION: f64 = 10.0;
-/// A finite difference is as good as this part of the derivative, or decides nothing alone.
-const RESOLVED: f64 = 1e-2;
+/// A finite difference is as good as this part of the derivative, or decides nothing alone: an error of one percent must not pass.
+const RESOLVED: f64 = 2e-3;
 /// What is this part of the largest element of its tensor, or of the steepest secant, counts as nothing beside it.
 const NEGLIGIBLE: f64 = 1e-6;
 /// A value that swings by no more than so many times its rounding does not change.
