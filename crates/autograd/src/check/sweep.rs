@@ -115,8 +115,9 @@ impl Sweep {
             let points: Vec<String> =
                 errors.iter().map(|(step, e)| format!("{:.1},{:.1}", x(step.log10()), y(e[i].max(FLOOR).log10().min(top)))).collect();
             let _ = writeln!(out, "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>", points.join(" "));
-            let at = 62.0 + 18.0 * i as f64;
-            let _ = writeln!(out, "<text x=\"{:.1}\" y=\"{at:.1}\" text-anchor=\"end\" fill=\"{colour}\">● {name}</text>", WIDTH - 36.0);
+            // Below the left arm of the V there is room.
+            let at = HEIGHT - 102.0 + 18.0 * i as f64;
+            let _ = writeln!(out, "<text x=\"76\" y=\"{at:.1}\" fill=\"{colour}\">● {name}</text>");
         }
         out + "</svg>\n"
     }
