@@ -101,6 +101,16 @@ impl Ladder<'_, '_> {
         .collect()
     }
 
+    /// Whether the function bends so much within the steps of a one-sided limit that these are far beyond its own scale: the even part, which one
+    /// side is off by, is much more than both slopes that are in question explain. A kink that nobody tells of bends it too, but not so much.
+    fn is_bent_within(&self, limit: &Limit, claim: f64) -> bool {
+        let near = |pair: &&[Sample; 2]| pair.iter().all(|s| s.place == Place::Near && s.step.abs() <= limit.step);
+        self.pairs.values().find(near).is_some_and(|[a, b]| {
+            let slope = limit.value.abs().max(claim.abs()) + limit.error;
+            (a.change + b.change).abs() > 100.0 * slope * b.step.abs()
+        })
+    }
+
     /// Whether the value stays away from that at the point, however small the step.
     fn jumps(&self) -> bool {
         (0..2).any(|side| {
@@ -235,8 +245,10 @@ fn conclude(ladder: &Ladder<'_, '_>, claim: f64, central: &[Quotient], found: Op
     });
     let mut best = (found, central);
     for side in away {
-        let is_better =
-            |l: &Limit| best.0.is_none_or(|b| l.error < 0.1 * b.error && (l.value - b.value).abs() <= 10.0 * (l.error + b.error));
+        let is_better = |l: &Limit| {
+            !ladder.is_bent_within(l, claim)
+                && best.0.is_none_or(|b| l.error < 0.1 * b.error && (l.value - b.value).abs() <= 10.0 * (l.error + b.error))
+        };
         if let Some(limit) = limits[side].filter(is_better) {
             best = (Some(limit), &sides[side]);
         }

@@ -112,6 +112,20 @@ fn right_derivatives_are_confirmed_and_wrong_ones_found() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// What is beside a function that bends at a scale of its own lifts its rounding until only steps far beyond that scale show anything.
+#[test]
+fn a_right_derivative_that_rounding_hides_is_never_called_wrong() {
+    for rate in [5.0, 20.0, 100.0, 200.0, 500.0, 2000.0] {
+        for height in 0..160 {
+            let offset = 10f64.powf(0.125 * f64::from(height));
+            for x in [2.47, 0.4, -1.3] {
+                let found = verdict(|at| offset + (rate * (at - x)).exp(), x, rate);
+                assert_ne!(found.0, Verdict::Wrong, "{offset:e} + exp({rate}(x − {x})): {found:?}");
+            }
+        }
+    }
+}
+
 /// Functions with a kink, a jump or an edge that nobody tells of: point, claims that are right, claims that are wrong.
 #[test]
 fn kinks_jumps_and_edges_are_seen_in_the_values() {
