@@ -52,7 +52,7 @@ pub(super) fn finding(what: &'static str, is_right: bool, detail: String) -> Fin
 }
 
 /// The gradients of a result by all leaves; zeros where there is none.
-fn gradients<T: Real>(y: Var<'_, T>, leaves: &[Var<'_, T>], cotangent: &Tensor<T>) -> Result<Vec<Tensor<T>>, Error> {
+pub(super) fn gradients_by<T: Real>(y: Var<'_, T>, leaves: &[Var<'_, T>], cotangent: &Tensor<T>) -> Result<Vec<Tensor<T>>, Error> {
     let gradients = match y.backward_with(cotangent) {
         Err(error) if matches!(error.kind(), ErrorKind::NoGradient { .. }) => None,
         gradients => Some(gradients?),
@@ -75,7 +75,7 @@ pub(super) fn contract<T: Real>(f: impl for<'a, 'g> Fn(&'a [Var<'g, T>]) -> Var<
     let value = y.value()?;
     let c: Vec<T> = weights(&value.as_slice().iter().map(|v| v.to_f64()).collect::<Vec<_>>()).into_iter().map(T::of).collect();
     let c = Tensor::new(c, value.shape())?;
-    let plain = gradients(y, &leaves, &c)?;
+    let plain = gradients_by(y, &leaves, &c)?;
 
     // What rounding alone may leave of a gradient that cancels out: that of the results on the way, for a step as large as the input.
     g.retain_all();
@@ -88,17 +88,17 @@ pub(super) fn contract<T: Real>(f: impl for<'a, 'g> Fn(&'a [Var<'g, T>]) -> Var<
         (difference <= floor.max(room * largest(b)), difference)
     };
 
-    let zero = gradients(y, &leaves, &Tensor::zeros(value.shape())?)?;
+    let zero = gradients_by(y, &leaves, &Tensor::zeros(value.shape())?)?;
     let is_zero = zero.iter().flat_map(Tensor::as_slice).all(|v| *v == T::ZERO);
     findings.push(finding("zero for zero", is_zero, "an incoming gradient of 0 has to give gradients of exactly 0".to_owned()));
     let triple: Vec<Tensor<T>> = plain.iter().map(|d| d.mul_lit(3.0)).collect::<Result<_, _>>()?;
-    let (is_linear, distance) = is_close(&gradients(y, &leaves, &c.mul_lit(3.0)?)?, &triple);
+    let (is_linear, distance) = is_close(&gradients_by(y, &leaves, &c.mul_lit(3.0)?)?, &triple);
     findings.push(finding(
         "linear",
         is_linear,
         format!("three times the incoming gradient gives three times the gradients, but for {distance:.1e}"),
     ));
-    let (is_same, again) = is_close(&gradients(y, &leaves, &c)?, &plain);
+    let (is_same, again) = is_close(&gradients_by(y, &leaves, &c)?, &plain);
     findings.push(finding("the same twice", is_same, format!("a second backward pass gives the same gradients, but for {again:.1e}")));
     findings.extend(adjoint(&f, x, &c, &plain, floor)?);
     let names = |k: usize| format!("input {k}");

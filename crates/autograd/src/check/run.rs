@@ -6,7 +6,7 @@ use super::{
     Checker, Report, Verdict, diagnosis,
     examine::examine,
     function::Closure,
-    referee::{apart, contract},
+    referee::{apart, contract, gradients_by},
     replayed::Replayed,
     report::{Finding, Outcome},
 };
@@ -50,19 +50,11 @@ where
     let graph = g.widened()?;
     let function = Replayed::new(graph, leaves.iter().map(|leaf| leaf.id()).collect(), y.id())?;
     let cotangent = Tensor::new(function.weights().iter().map(|w| T::of(*w)).collect::<Vec<_>>(), value.shape())?;
-    let gradients = match y.backward_with(&cotangent) {
-        Err(error) if matches!(error.kind(), ErrorKind::NoGradient { .. }) => None,
-        gradients => Some(gradients?),
-    };
-    let of = |leaf: &Var<'_, T>| match gradients.as_ref().and_then(|gradients| gradients.get(*leaf)) {
-        Some(gradient) => Ok(gradient.cast::<f64>()),
-        None => Tensor::zeros(leaf.shape()?),
-    };
-    let narrow: Vec<Tensor<f64>> = leaves.iter().map(of).collect::<Result<_, Error>>()?;
+    let narrow = gradients_by(y, &leaves, &cotangent)?;
     let mut report = examine(&function, wide, options)?;
     let apart = report.inputs().iter().zip(&narrow).map(|(input, narrow)| {
         let wide = input.gradient().clone();
-        apart(std::slice::from_ref(narrow), &[wide])
+        apart(&[narrow.cast()], &[wide])
     });
     let apart = apart.fold(0.0, f64::max);
     let outcome = if apart <= 1e-3 { Outcome::Ok } else { Outcome::Inconclusive };

@@ -99,13 +99,9 @@ fn exponent(x: f64) -> i32 {
 
 /// The slope from a central difference of one given step; its error, from one of half the step.
 pub(super) fn central(probe: &mut Probe<'_>, claim: f64, step: f64) -> Slope {
-    let mut pairs = [[step; 2]; 2].map(|_| None);
-    for (pair, step) in pairs.iter_mut().zip([step, step / 2.0]) {
-        *pair = Some([probe(-step), probe(step)]);
-    }
-    let pairs: Vec<[Sample; 2]> = pairs.into_iter().flatten().collect();
+    let pairs = [step, step / 2.0].map(|step| [probe(-step), probe(step)]);
     let quotient = |[a, b]: &[Sample; 2]| (b.change - a.change) / (b.step - a.step);
-    let values: Vec<f64> = pairs.iter().map(quotient).collect();
+    let values = pairs.each_ref().map(quotient);
     let samples = || pairs.iter().flatten();
     let noise = samples().map(|s| s.noise).fold(0.0, f64::max);
     let (value, error) = (values[0], (values[0] - values[1]).abs() * 4.0 / 3.0 + noise / step);

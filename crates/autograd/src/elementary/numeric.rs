@@ -461,7 +461,7 @@ macro_rules! numeric {
             }
         }
 
-        impl Steps for $t {
+        impl Primitives for $t {
             #[inline(always)]
             fn decided<const FMA: bool>(holds: bool, has_nan: bool) -> Self {
                 if FMA & has_nan {
@@ -555,8 +555,8 @@ fn estrin<T: Copy + Default + Mul<Output = T>, const N: usize>(coefficients: &[T
     if n > 1 { fma(c[1], x, c[0]) } else { c[0] }
 }
 
-/// Steps shared by the kernels above.
-trait Steps: Copy {
+/// Primitives shared by the kernels above.
+trait Primitives: Copy {
     /// 1 if a comparison holds, else 0; in a loop of vectors it passes NaN on, since that may stand for what was left out.
     fn decided<const FMA: bool>(holds: bool, has_nan: bool) -> Self;
     /// Up to here, and down to minus this, eˣ is a normal number.

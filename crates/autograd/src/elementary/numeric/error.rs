@@ -6,7 +6,7 @@
 use std::f64::consts::LOG2_E;
 
 use super::{
-    Steps,
+    Primitives,
     exponential::{self, of_words, scaled},
     words::{fma, polynomial, product, sign, signed, sum},
 };
@@ -112,7 +112,7 @@ pub(super) mod double {
 
 /// In doubles, to 2⁻²⁹.
 pub(super) mod single {
-    use super::{HEIGHT, LOG2_E, NEAR, Steps, complement, exponential, fma, polynomial};
+    use super::{HEIGHT, LOG2_E, NEAR, Primitives, complement, exponential, fma, polynomial};
 
     #[inline(always)]
     fn near<const FMA: bool>(x: f64) -> f64 {

@@ -3,7 +3,7 @@
 use std::f64::consts::LOG2_E;
 
 use super::{
-    Steps,
+    Primitives,
     logarithm::LN_2_WORDS,
     words::{fma, polynomial},
 };

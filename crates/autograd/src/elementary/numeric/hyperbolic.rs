@@ -6,7 +6,7 @@
 use std::f64::consts::{LN_2, LOG2_E};
 
 use super::{
-    Steps,
+    Primitives,
     logarithm::{self, LN_2_WORDS},
     words::{fma, ordered_sum, polynomial, product, sign, signed, sum},
 };
@@ -68,7 +68,7 @@ const SHORT_COSH: [f64; 4] = [0.041_666_666_534_382_25, 0.001_388_890_343_293_00
 const LARGE: f64 = 1_073_741_824.0;
 
 pub(super) mod double {
-    use super::{COSH, LARGE, SINH, Steps, cosh_of, logarithm, ordered_sum, parts, product, sign, signed, sinh_of, sum};
+    use super::{COSH, LARGE, Primitives, SINH, cosh_of, logarithm, ordered_sum, parts, product, sign, signed, sinh_of, sum};
 
     #[inline(always)]
     pub(in super::super) fn sinh<const FMA: bool>(x: f64) -> f64 {

@@ -5,7 +5,7 @@
 use std::f64::consts::{LOG2_E, LOG10_2, LOG10_E};
 
 use super::{
-    Steps,
+    Primitives,
     words::{fma, polynomial, sum},
 };
 
@@ -83,7 +83,7 @@ pub(super) fn short<const FMA: bool>(f: f64) -> f64 {
 }
 
 pub(super) mod double {
-    use super::{Steps, at_ends, fma, series, sum};
+    use super::{Primitives, at_ends, fma, series, sum};
 
     /// ln(1 + f) in two words, the first one of 20 bits, and k.
     #[inline(always)]
@@ -120,7 +120,7 @@ pub(super) mod double {
 
 /// In doubles, to 2⁻³⁸.
 pub(super) mod single {
-    use super::{LOG2_E, LOG10_2, LOG10_E, Steps, at_ends, fma, short};
+    use super::{LOG2_E, LOG10_2, LOG10_E, Primitives, at_ends, fma, short};
 
     #[inline(always)]
     pub(in super::super) fn log2<const FMA: bool>(x: f32) -> f32 {

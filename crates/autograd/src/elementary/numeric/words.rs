@@ -1,17 +1,17 @@
-//! Steps that the families share: multiply-adds, polynomials, and pairs of doubles for what needs more than 53 bits on the way.
+//! Primitives that the families share: multiply-adds, polynomials, and pairs of doubles for what needs more than 53 bits on the way.
 
-use super::Steps;
+use super::Primitives;
 
 /// a·b + c, rounded once where that is one instruction.
 #[inline(always)]
 pub(super) fn fma<const FMA: bool>(a: f64, b: f64, c: f64) -> f64 {
-    <f64 as Steps>::fma::<FMA>(a, b, c)
+    <f64 as Primitives>::fma::<FMA>(a, b, c)
 }
 
 /// c₀ + c₁x + c₂x² + …
 #[inline(always)]
 pub(super) fn polynomial<const FMA: bool, const N: usize>(x: f64, c: &[f64; N]) -> f64 {
-    <f64 as Steps>::polynomial::<FMA, N>(x, c)
+    <f64 as Primitives>::polynomial::<FMA, N>(x, c)
 }
 
 /// a + b and what rounding took from it (D. Knuth).
