@@ -31,3 +31,4 @@ mod tape;
 mod textbook;
 mod threads;
 mod torture;
+mod trace;
