@@ -18,6 +18,7 @@ pub struct Axis {
     pub(super) range: Option<(f64, f64)>,
     pub(super) unit: Option<String>,
     pub(super) names: Vec<String>,
+    is_whole: bool,
 }
 
 impl Axis {
@@ -49,6 +50,12 @@ impl Axis {
     #[must_use]
     pub fn unit(self, unit: impl Into<String>) -> Self {
         Axis { unit: Some(unit.into()), ..self }
+    }
+
+    /// For what is counted, such as layers: no ticks between whole numbers.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        Axis { is_whole: true, ..self }
     }
 
     /// Names in place of the numbers 0, 1, 2, …
@@ -90,12 +97,18 @@ impl Axis {
         let step = match self.base {
             Some(_) if high - low >= 1.5 => 1.0,
             Some(_) => return (low - 0.05 * (high - low), high + 0.05 * (high - low)),
-            None => step(high - low, wanted),
+            None => self.step(high - low, wanted),
         };
         let room = 0.03 * (high - low);
         let (below, above) = ((low / step).floor() * step, (high / step).ceil() * step);
         let near = 0.36 * step;
         (if low - below <= near { below } else { low - room }, if above - high <= near { above } else { high + room })
+    }
+
+    /// The distance of two ticks of an even axis.
+    fn step(&self, length: f64, wanted: f64) -> f64 {
+        let step = step(length, wanted);
+        if self.is_whole { step.max(1.0) } else { step }
     }
 
     fn ticks(&self, low: f64, high: f64, wanted: f64) -> Vec<(f64, String)> {
@@ -105,7 +118,7 @@ impl Axis {
         let inside = |v: &f64| *v >= low - 1e-9 * (high - low) && *v <= high + 1e-9 * (high - low);
         let even = |step: f64| (0..=count(high - low, step)).map(move |k| ((low / step).ceil() + f64::from(k)) * step);
         let values: Vec<f64> = match self.base {
-            None => even(step(high - low, wanted)).filter(inside).collect(),
+            None => even(self.step(high - low, wanted)).filter(inside).collect(),
             Some(base) => {
                 let stride = ((high - low) / wanted).ceil().max(1.0);
                 let powers: Vec<f64> = even(stride).filter(inside).map(|v| base.powf(v)).collect();
@@ -113,7 +126,7 @@ impl Axis {
                 let mut parts: Vec<f64> = parts.into_iter().filter(|v| inside(&self.measure(*v))).collect();
                 parts.sort_by(f64::total_cmp);
                 parts.dedup();
-                if powers.len() >= 3 {
+                if powers.len() >= 3 || powers.len() == 2 && parts.len() as f64 > 1.4 * wanted {
                     powers
                 } else if parts.len() >= 2 {
                     parts

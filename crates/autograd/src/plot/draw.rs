@@ -152,16 +152,28 @@ fn runs(chart: &Chart, series: &Series, x: &Scale, y: &Scale) -> Vec<Vec<(f64, f
     runs
 }
 
-/// The points without those that nobody could tell from the one before.
+/// The points without those that lie, to a tenth of a pixel, on the line between their neighbours.
 fn thinned(run: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let mut kept: Vec<(f64, f64)> = Vec::new();
-    for (k, point) in run.iter().enumerate() {
-        let is_near = kept.last().is_some_and(|last| (last.0 - point.0).abs() < 0.15 && (last.1 - point.1).abs() < 0.15);
-        if !is_near || k + 1 == run.len() {
-            kept.push(*point);
+    let Some(first) = run.first() else { return Vec::new() };
+    let (mut kept, mut anchor) = (vec![*first], 0);
+    for k in 1..run.len() {
+        let is_last = k + 1 == run.len();
+        // The next point may be reached in one line if none between is off it; a bound on their number keeps this quick.
+        if is_last || k - anchor > 50 || (anchor + 1..=k).any(|between| distance(run[between], run[anchor], run[k + 1]) > 0.1) {
+            kept.push(run[k]);
+            anchor = k;
         }
     }
     kept
+}
+
+/// How far a point is from the line between two others.
+fn distance(point: (f64, f64), from: (f64, f64), to: (f64, f64)) -> f64 {
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    let length = dx * dx + dy * dy;
+    let share = if length > 0.0 { ((point.0 - from.0) * dx + (point.1 - from.1) * dy) / length } else { 0.0 };
+    let share = share.clamp(0.0, 1.0);
+    (point.0 - from.0 - share * dx).hypot(point.1 - from.1 - share * dy)
 }
 
 fn line(canvas: &mut Canvas, chart: &Chart, series: &Series, style: Style, (x, y): (&Scale, &Scale)) {
@@ -278,6 +290,6 @@ fn contours(canvas: &mut Canvas, surface: &Surface, x: &Scale, y: &Scale) {
         }
     }
     for (at, text) in labels {
-        canvas.label((at.0, at.1 + 3.5), &text);
+        canvas.label(at, &text);
     }
 }

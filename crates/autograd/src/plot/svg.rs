@@ -150,16 +150,11 @@ impl Canvas {
         let _ = writeln!(self.body, " fill=\"{colour}\">{}</text>", Escaped(text));
     }
 
-    /// A text with white around its letters, to be read on top of lines.
+    /// A small text on white, to be read on top of lines, around its middle.
     pub(super) fn label(&mut self, (x, y): (f64, f64), text: &str) {
-        let _ = writeln!(
-            self.body,
-            "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\" font-size=\"10\" fill=\"{FAINT}\" stroke=\"#fff\" stroke-width=\"3\" \
-             paint-order=\"stroke\">{}</text>",
-            Px(x),
-            Px(y),
-            Escaped(text)
-        );
+        let width = width_of(text, 10.0) + 2.0;
+        self.rectangle(Frame { x: x - width / 2.0, y: y - 6.0, width, height: 12.0 }, "#fff", None);
+        self.sized((x, y + 3.5), Anchor::Middle, FAINT, 10.0, text);
     }
 
     /// A text that is read from below upwards, around its middle.
