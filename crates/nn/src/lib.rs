@@ -87,3 +87,28 @@ struct Derivatives;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/trust-a-gradient.md")]
 struct Trust;
+
+/// And those of the chapters on how training works.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/why-a-nonlinearity.md")]
+struct Nonlinearity;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/initialisation.md")]
+struct Initialisation;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/vanishing-gradients.md")]
+struct Vanishing;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/vectorisation.md")]
+struct Vectorisation;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/loss-surface.md")]
+struct LossSurface;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/replication.md")]
+struct Replication;
