@@ -21,6 +21,7 @@
 
 mod certify;
 mod compare;
+mod contributions;
 mod diagnosis;
 mod direction;
 mod examine;
@@ -29,6 +30,7 @@ mod format;
 mod function;
 mod jvp;
 mod ladder;
+mod lists;
 mod nodes;
 mod op;
 mod options;

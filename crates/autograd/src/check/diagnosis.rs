@@ -1,6 +1,7 @@
 //! What wrong gradients look like: simple hypotheses, and the first that fits, in a sentence with its evidence.
 
 use super::{
+    contributions::Lost,
     report::{Input, Report},
     verdict::{Element, Verdict},
 };
@@ -9,16 +10,25 @@ use crate::tensor::Tensor;
 /// Ratios and differences are the same if they are apart by no more than this part.
 const SAME: f64 = 1e-4;
 
-/// Adds a sentence for each input with wrong elements, and one for all if they are those of the first layers.
-pub(super) fn diagnose(report: &mut Report, x: &[&Tensor<f64>]) {
-    let lengths: Vec<usize> = x.iter().flat_map(|x| x.shape().iter().copied()).collect();
-    let mut sentences = Vec::new();
-    for (input, x) in report.inputs.iter().zip(x) {
-        let has_wrong = input.elements.iter().any(|e| e.verdict == Verdict::Wrong);
-        if let (true, Some(sentence)) = (has_wrong, of_input(input, x, &lengths)) {
-            sentences.push(format!("{}: {sentence}", input.name));
-        }
+/// Adds a sentence for each input with wrong elements, and one for all if they are those of the first layers. What rules have been seen to lose
+/// is asked for if there is anything wrong.
+pub(super) fn diagnose(report: &mut Report, x: &[&Tensor<f64>], lost: impl FnOnce() -> Vec<Lost>) {
+    let is_wrong = |input: &Input| {
+        input.elements.iter().map(|e| e.verdict).chain(input.directions.iter().map(|d| d.verdict)).any(|v| v == Verdict::Wrong)
+    };
+    if !report.inputs.iter().any(is_wrong) {
+        return;
     }
+    let lengths: Vec<usize> = x.iter().flat_map(|x| x.shape().iter().copied()).collect();
+    let mut lost = lost();
+    let mut sentences = Vec::new();
+    for (k, (input, x)) in report.inputs.iter().zip(x).enumerate().filter(|(_, (input, _))| is_wrong(input)) {
+        // What was seen in the rule itself says more than what the elements look like.
+        let of_rule: Vec<Lost> = lost.extract_if(.., |lost| lost.input == Some(k)).collect();
+        let seen = if of_rule.is_empty() { of_input(input, x, &lengths) } else { None };
+        sentences.extend(of_rule.into_iter().map(|lost| lost.sentence).chain(seen).map(|sentence| format!("{}: {sentence}", input.name)));
+    }
+    sentences.extend(lost.into_iter().map(|lost| lost.sentence));
     sentences.extend(depth(report));
     report.diagnosis = sentences;
 }

@@ -3,6 +3,7 @@
 use std::{panic::Location, sync::OnceLock};
 
 use super::{
+    lists::largest,
     slope::{Place, Sample},
     verdict::Kink,
 };
@@ -222,7 +223,7 @@ impl<'a> Base<'a> {
 
     /// The size of the elements of an input, for steps: the largest.
     pub(super) fn typical(&self, k: usize) -> f64 {
-        self.x[k].as_slice().iter().filter(|v| v.is_finite()).fold(0.0f64, |m, v| m.max(v.abs()))
+        largest(&self.x[k..=k])
     }
 
     /// By how much an element of the gradient scatters as the point moves by its last digits, on the same sides of all kinks.

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::{
     Checker, Report, Verdict,
-    examine::largest,
     function::{scrambled, sides},
     ladder::measured,
+    lists::largest,
     report::{Cost, Input},
     slope::{Place, Sample, Scale, Slope},
     verdict::{Claim, Element, judge, noticed},
@@ -59,8 +59,8 @@ where
                 })
                 .clone()
         };
-        let typical = largest(x[k]);
-        let largest = largest(&tangent);
+        let typical = largest(&x[k..=k]);
+        let largest = largest(&[&tangent]);
         let (mut elements, mut power) = (Vec::new(), 0.0f64);
         for (i, (&autodiff, &base)) in tangent.as_slice().iter().zip(value.as_slice()).enumerate() {
             if !autodiff.is_finite() || !base.is_finite() {

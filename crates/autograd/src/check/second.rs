@@ -6,7 +6,8 @@ use super::{
     Checker, Report, Verdict,
     examine::examine,
     function::{Closure, Function, weights},
-    referee::{apart, dot, finding, random_like},
+    lists::{apart, dot, random_like},
+    referee::finding,
 };
 use crate::{
     error::{Error, ErrorKind},

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{function::weights, referee::dot};
+use super::{function::weights, lists::dot};
 use crate::{
     error::{Error, ErrorKind},
     graph::Graph,
