@@ -8,7 +8,7 @@ use super::{
     diagnosis::diagnose,
     examine::examine,
     function::{Function, Gradient, Point},
-    lists::{apart, dot, products, random_like, refs},
+    lists::{apart, dot, products, random_like, refs, rounding},
     subject::{Singles, Subject, Tensors},
 };
 use crate::{
@@ -73,9 +73,9 @@ where
         Ok(Point { terms: (self.terms)(x)?, sides: self.subject.sides(&x[..self.inputs]).0 })
     }
     fn gradient(&self, x: &[&Tensor<f64>]) -> Result<Gradient, Error> {
-        let (parts, condition) = (self.gradient)(x)?;
+        let (parts, rounding) = (self.gradient)(x)?;
         let (sides, kinks) = self.subject.sides(&x[..self.inputs]);
-        Ok(Gradient { parts, point: Point { terms: (self.terms)(x)?, sides }, kinks, condition })
+        Ok(Gradient { parts, point: Point { terms: (self.terms)(x)?, sides }, kinks, rounding })
     }
 }
 
@@ -133,8 +133,8 @@ pub(super) fn rule(op: &dyn Erased, x: &[&Tensor<f64>], at: &'static Location<'s
     let gradient = |x: &[&Tensor<f64>]| {
         let y = subject.forward(x)?;
         let gradients = subject.vjp(x, &refs(&y), &refs(&c))?;
-        let condition = dot(&y, &c).1 + dot(x, &gradients).1;
-        Ok((gradients, condition))
+        let rounding = rounding(&y, &c) + rounding(x, &gradients);
+        Ok((gradients, rounding))
     };
     let mut report = examine(&Ruled { subject: &subject, inputs: x.len(), terms, gradient }, x, options)?;
     // What cannot be computed has been reported already.
@@ -215,8 +215,8 @@ impl Case<'_> {
             let (x, c) = all.split_at(x.len());
             let gradients = subject.vjp(x, &refs(&subject.forward(x)?), c)?;
             let total = subject.second(x, c, &w)?;
-            let condition = dot(&gradients, &w).1 + dot(all, &total).1;
-            Ok((total, condition))
+            let rounding = rounding(&gradients, &w) + rounding(all, &total);
+            Ok((total, rounding))
         };
         let function = Ruled { subject, inputs: x.len(), terms, gradient };
         if let Some(report) = notes.attempt(what, examine(&function, &all, &Checker::new())) {

@@ -36,6 +36,9 @@ pub(super) fn compare(options: &Checker, ours: &[(&str, &Tensor<f64>)], theirs: 
     for (name, _) in theirs.iter().filter(|(name, _)| ours.iter().all(|(other, _)| other != name)) {
         note(format!("{name} is in the second list alone"));
     }
+    if ours.is_empty() && theirs.is_empty() {
+        note("there is nothing to compare".to_owned());
+    }
     let mut report = Report::new(inputs, options, Cost { evaluations: 0, seconds: 0.0 });
     report.findings = findings;
     diagnosis::diagnose(&mut report, &points.iter().collect::<Vec<_>>(), Vec::new);

@@ -58,15 +58,14 @@ fn of_input(input: &Input, x: &Tensor<f64>, lengths: &[usize]) -> Option<String>
     }
     permuted(input, &all)
         .or_else(|| side(&wrong, &right, x))
-        .or_else(|| ratio(&wrong, right.len(), lengths))
-        .or_else(|| whole(&wrong))
+        .or_else(|| ratio(&wrong, right.len(), x.len(), lengths))
         .or_else(|| shifted(&wrong))
         .or_else(|| mean(&all))
         .or_else(|| (n <= 3 && right.len() > 3 * n).then(|| few(input, &wrong)))
 }
 
 /// Whether all ratios are one, and which one.
-fn ratio(wrong: &[&Element], right: usize, lengths: &[usize]) -> Option<String> {
+fn ratio(wrong: &[&Element], right: usize, total: usize, lengths: &[usize]) -> Option<String> {
     let ratio = |e: &Element| e.autodiff / e.difference;
     let first = ratio(wrong.first()?);
     if !first.is_finite() || wrong.iter().any(|e| (ratio(e) - first).abs() > SAME * first.abs() + e.error / e.difference.abs()) {
@@ -76,7 +75,11 @@ fn ratio(wrong: &[&Element], right: usize, lengths: &[usize]) -> Option<String> 
     if n < 2 && right > 0 {
         return None;
     }
-    let which = if right == 0 { format!("all {n} elements") } else { format!("{n} elements of {}", n + right) };
+    let which = match right {
+        0 if n < total => format!("all {n} elements looked at"),
+        0 => format!("all {n} elements"),
+        _ => format!("{n} elements of {}", n + right),
+    };
     let evidence = format!("autodiff = {first:.6} × the finite difference at {which}");
     let is = |v: f64| (first - v).abs() <= SAME * v.abs();
     // The longest axes first: they are rarely a coincidence.
@@ -135,21 +138,6 @@ fn side(wrong: &[&Element], right: &[&Element], x: &Tensor<f64>) -> Option<Strin
         return Some(evidence("<"));
     }
     (wrong.iter().all(|e| x(&e) > 0.0) && right.iter().all(|e| x(&e) <= 0.0)).then(|| evidence(">"))
-}
-
-/// Whether contributions were lost that come in whole numbers.
-fn whole(wrong: &[&Element]) -> Option<String> {
-    let ratio = |e: &&Element| e.difference / e.autodiff;
-    let is_whole = |r: f64| r > 1.5 && (r - r.round()).abs() <= 1e-3 * r;
-    if wrong.iter().map(ratio).all(is_whole) {
-        let mut ratios: Vec<f64> = wrong.iter().map(|e| ratio(e).round()).collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios.dedup();
-        return Some(format!(
-            "the finite difference is {ratios:?} times autodiff at the wrong elements: are contributions at repeated positions overwritten rather than added?"
-        ));
-    }
-    None
 }
 
 /// Whether one number was added to all.

@@ -101,6 +101,9 @@ impl Run<'_> {
         if !autodiff.is_finite() {
             return (Element::unknown(index, autodiff, Verdict::NonFinite), 0.0);
         }
+        if !x.is_finite() {
+            return (Element::unknown(index, autodiff, Verdict::OutOfDomain), f64::INFINITY);
+        }
         let mut elements = base.x[k].to_vec();
         let mut probe = |step: f64| -> Sample {
             elements[index] = x + step;

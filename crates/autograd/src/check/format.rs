@@ -30,11 +30,31 @@ fn coverage(input: &Input) -> String {
     if checked == all { format!("{ok} of {all} elements ok") } else { format!("{ok} of {checked} elements ok, of {all} in all") }
 }
 
+/// The report in a word.
+fn verdict(report: &Report) -> &'static str {
+    let of_derivatives = |input: &Input| input.count(Verdict::is_fault) > 0 || input.directions().iter().any(|d| d.verdict.is_fault());
+    match () {
+        () if report.passed() => "agree",
+        () if report.inputs().iter().any(of_derivatives) => "DO NOT agree",
+        () if report.faults() > 0 => "are not at odds, but something else is WRONG",
+        () => "are not at odds, but NOT ALL is decided",
+    }
+}
+
+/// The largest deviation, of those elements that have a finite difference.
+fn deviation(input: &Input) -> String {
+    match input.deviation() {
+        d if d.is_finite() => format!("at most {d:.1e}"),
+        _ => "unknown where there is no finite difference".to_owned(),
+    }
+}
+
 fn noticed(input: &Input) -> String {
     match input.noticed() {
         n if n.is_finite() && input.checked().next().is_some() | !input.directions().is_empty() => {
             format!("an error above {n:.1e} in one element would have been noticed")
         }
+        _ if input.checked().count() == input.shape().len() => "an error in what is not decided would not have been noticed".to_owned(),
         _ => "elements that were not looked at may be wrong".to_owned(),
     }
 }
@@ -57,12 +77,13 @@ fn evidence(input: &Input, e: &Element) -> String {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.passed() { "agree" } else { "DO NOT agree" };
-        write!(f, "autodiff and finite differences {verdict}")?;
+        write!(f, "autodiff and finite differences {}", verdict(self))?;
         for input in self.inputs() {
             write!(f, "\n  {} {}: {}{}", input.name(), input.shape(), coverage(input), counts(input))?;
             let largest = input.largest();
-            write!(f, "; deviation at most {:.1e}, relative to the largest element {largest:.1e}; {}", input.deviation(), noticed(input))?;
+            if !input.shape().is_empty() {
+                write!(f, "; deviation {}, relative to the largest element {largest:.1e}; {}", deviation(input), noticed(input))?;
+            }
             let skipped = input.count(|v| v == Verdict::Skipped);
             if skipped > 0 {
                 write!(f, "; {skipped} skipped, the budget was spent")?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     Checker, Report, Verdict,
-    function::{scrambled, sides},
+    function::{crossed, kinks, scrambled, sides},
     ladder::measured,
     lists::largest,
     report::{Cost, Input},
@@ -39,11 +39,11 @@ where
         let y = f(&leaves);
         let value = y.value()?;
         let tangent = y.tangent()?.map_or_else(|| Tensor::zeros(value.shape()), Ok)?;
-        let here = sides(&g);
-        // Σ |v·∂y/∂v| of the whole result: what rounding on the way may do to any element.
+        let (here, kinks) = (sides(&g), kinks(&g));
+        // Of the whole result: what rounding on the way may do to any element.
         g.retain_all();
-        let condition = y.backward_with(&Tensor::ones(value.shape())?).map_or(0.0, |gradients| g.condition(&gradients));
-        let noise = f64::EPSILON * condition / value.len().max(1) as f64;
+        let rounding = y.backward_with(&Tensor::ones(value.shape())?).map_or(0.0, |gradients| g.rounding(&gradients));
+        let noise = rounding / value.len().max(1) as f64;
 
         let mut known: HashMap<u64, Moved> = HashMap::new();
         let mut at = |step: f64| -> Moved {
@@ -74,9 +74,9 @@ where
                     return outside;
                 };
                 let noise = noise.max(f64::EPSILON * (base.abs() + change.abs()));
-                let place = if sides == here { Place::Near } else { Place::Across };
+                let (place, kink) = if sides == here { (Place::Near, None) } else { (Place::Across, crossed(&here, &sides, &kinks)) };
                 let signature = sides.iter().fold(7u64, |hash, side| scrambled(hash ^ u64::from(side.cast_unsigned())));
-                Sample { step, change, noise, place, signature, kink: None }
+                Sample { step, change, noise, place, signature, kink }
             };
             let slope = measured(&mut probe, autodiff, Scale::of(typical, typical), options.rtol);
             let claim = Claim { autodiff, rtol: options.rtol, largest, scatter: &|| 16.0 * f64::EPSILON * largest };

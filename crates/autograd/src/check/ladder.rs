@@ -111,14 +111,26 @@ impl Ladder<'_, '_> {
         })
     }
 
-    /// Whether the value stays away from that at the point, however small the step.
-    fn jumps(&self) -> bool {
+    /// The size of the difference quotient of one side at its smallest step, if the value there goes to that at the point; else 0.
+    fn slope_at_the_end(&self, side: usize) -> f64 {
+        let inside = self.pairs.values().rev().map(|pair| pair[side]).filter(|s| s.place != Place::Outside);
+        match inside.take(5).collect::<Vec<_>>()[..] {
+            [least, .., largest] if least.change.abs() < 0.5 * largest.change.abs() => (least.change / least.step).abs(),
+            _ => 0.0,
+        }
+    }
+
+    /// Whether the value stays away from that at the point, however small the step, by more than slopes such as that of the other side, or the
+    /// claimed one, explain over the smallest step: a kink that is nearer than that looks the same.
+    fn jumps(&self, claim: f64) -> bool {
         (0..2).any(|side| {
             let smallest = self.pairs.iter().rev().map(|(_, pair)| pair[side]).filter(|s| s.place != Place::Outside).take(5);
             let smallest: Vec<Sample> = smallest.collect();
             let [least, .., largest] = &smallest[..] else { return false };
             let height = least.change;
-            smallest.len() == 5
+            let is_explained = height.abs() <= 4.0 * least.step.abs() * claim.abs().max(self.slope_at_the_end(1 - side));
+            !is_explained
+                && smallest.len() == 5
                 && largest.step.abs() >= 8.0 * least.step.abs()
                 && smallest.iter().all(|s| (s.change - height).abs() <= 0.05 * height.abs() && height.abs() > 50.0 * s.noise)
         })
@@ -214,7 +226,7 @@ pub(super) fn measured(probe: &mut Probe<'_>, claim: f64, scale: Scale, rtol: f6
 
 /// What the ladder says, once it is climbed.
 fn conclude(ladder: &Ladder<'_, '_>, claim: f64, central: &[Quotient], found: Option<Limit>) -> Slope {
-    if ladder.jumps() {
+    if ladder.jumps(claim) {
         return ladder.finish(claim, central, None, Form::Jump);
     }
     let sides = [ladder.one_sided(0), ladder.one_sided(1)];

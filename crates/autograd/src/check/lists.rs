@@ -39,6 +39,11 @@ pub(super) fn dot<T: Real>(a: &[impl Borrow<Tensor<T>>], b: &[impl Borrow<Tensor
     pairs(a, b).map(|(a, b)| a * b).fold((0.0, 0.0), add)
 }
 
+/// ε·Σ |aᵢ·bᵢ| of those that are finite: what the last digits of one list may do to the sum of products.
+pub(super) fn rounding(a: &[impl Borrow<Tensor<f64>>], b: &[impl Borrow<Tensor<f64>>]) -> f64 {
+    pairs(a, b).map(|(a, b)| (f64::EPSILON * a * b).abs()).filter(|v| v.is_finite()).sum()
+}
+
 /// The largest element that is finite, by size.
 pub(super) fn largest<T: Real>(tensors: &[impl Borrow<Tensor<T>>]) -> f64 {
     let sizes = tensors.iter().map(Borrow::borrow).flat_map(Tensor::as_slice).map(|v| v.to_f64().abs());

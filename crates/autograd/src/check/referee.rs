@@ -45,10 +45,10 @@ pub(super) fn contract<T: Real>(f: impl for<'a, 'g> Fn(&'a [Var<'g, T>]) -> Var<
 
     // What rounding alone may leave of a gradient that cancels out: that of the results on the way, for a step as large as the input.
     g.retain_all();
-    let condition = y.backward_with(&c).map_or(0.0, |gradients| g.condition(&gradients));
+    let rounding = y.backward_with(&c).map_or(0.0, |gradients| g.rounding(&gradients));
     let typical = x.iter().map(|x| x.as_slice().iter().fold(0.0f64, |m, v| m.max(v.to_f64().abs()))).filter(|v| *v > 0.0);
     let (_, size) = dot(&[&c], &[&value]);
-    let floor = 64.0 * T::EPSILON.to_f64() * size.max(condition) / typical.fold(f64::INFINITY, f64::min).min(1.0);
+    let floor = 64.0 * T::EPSILON.to_f64() * size.max(rounding / f64::EPSILON) / typical.fold(f64::INFINITY, f64::min).min(1.0);
     let is_close = |a: &[Tensor<T>], b: &[Tensor<T>]| {
         let difference = difference(a, b);
         (difference <= floor.max(room * largest(b)), difference)
