@@ -480,12 +480,16 @@ impl MultiOp<2, 2> for Ordered {
     fn forward<T: Real>(&self, [a, b]: [&Tensor<T>; 2]) -> Result<[Tensor<T>; 2], Error> {
         Ok([a.min(b)?, a.max(b)?])
     }
-    fn vjp<T: Real, A: Algebra<T>>(&self, [a, b]: [&A; 2], [low, high]: [&A; 2], g: [Option<&A>; 2], out: &mut dyn Sink<T, A>) {
-        for (g, y) in g.into_iter().zip([low, high]) {
-            if let Some(g) = g {
-                out.add(0, a.eq(y).masked_mul(g));
-                out.add(1, b.eq(y).masked_mul(g));
-            }
+    /// At a tie the first counts as the smaller one.
+    fn vjp<T: Real, A: Algebra<T>>(&self, [a, b]: [&A; 2], _y: [&A; 2], g: [Option<&A>; 2], out: &mut dyn Sink<T, A>) {
+        let (first, second) = (a.le(b), b.lt(a));
+        if let Some(low) = g[0] {
+            out.add(0, first.masked_mul(low));
+            out.add(1, second.masked_mul(low));
+        }
+        if let Some(high) = g[1] {
+            out.add(0, second.masked_mul(high));
+            out.add(1, first.masked_mul(high));
         }
     }
     fn sides(&self, [a, b]: [&Tensor<f64>; 2], see: &mut dyn FnMut(Side)) {

@@ -57,7 +57,7 @@ fn simple_mistakes_are_named() {
     let reversed = |g: &Tensor<f64>| g.flip(..).unwrap();
     says(&sentences(&[&randn(3, &[5])], reversed, |x| x[0].sin()).join("; "), "in the opposite order");
     let shared = |g: &Tensor<f64>| g.mean().unwrap().broadcast_to(g.shape()).unwrap();
-    says(&sentences(&[&randn(4, &[5])], shared, |x| x[0].sin()).join("; "), "the mean of the finite differences");
+    says(&sentences(&[&randn(4, &[5])], shared, |x| x[0].sin()).join("; "), "the mean of those of the finite difference");
 
     let x = tensor![0.5, -1.0, 2.0, -0.3, 1.0];
     let at = x.clone();

@@ -1,6 +1,10 @@
 //! Gradients of two origins against each other: of another library, of a calculation by hand, of an earlier version.
 
-use super::{Checker, Element, Finding, Input, Outcome, Report, Verdict, diagnosis, lists::largest, report::Cost};
+use super::{
+    Checker, Element, Finding, Input, Outcome, Report, Verdict, diagnosis,
+    lists::largest,
+    report::{Cost, Origins},
+};
 use crate::{error::Error, tensor::Tensor};
 
 /// Compares tensors by name, the first list with the second, which counts as the truth.
@@ -41,6 +45,10 @@ pub(super) fn compare(options: &Checker, ours: &[(&str, &Tensor<f64>)], theirs: 
     }
     let mut report = Report::new(inputs, options, Cost { evaluations: 0, seconds: 0.0 });
     report.findings = findings;
+    report.origins = Origins::LISTS;
     diagnosis::diagnose(&mut report, &points.iter().collect::<Vec<_>>(), Vec::new);
+    for sentence in &mut report.diagnosis {
+        *sentence = sentence.replace("the finite difference", report.origins.second).replace("autodiff", report.origins.first);
+    }
     Ok(report)
 }

@@ -171,7 +171,7 @@ fn part(
             return None;
         }
         if *far != 0.0 || *near != 0.0 {
-            let value = (4.0 * near - far) / 3.0;
+            let value = near + (near - far) / 3.0;
             contributions.push((i, value));
             // What a fourth-order formula leaves over is far below what it changes.
             error += 0.01 * (value - near).abs() + 4.0 * f64::EPSILON * terms[i].abs() / scale.step(LEVELS[1]);

@@ -157,10 +157,12 @@ fn mean(all: &[&Element]) -> Option<String> {
     let sum: f64 = all.iter().map(|e| e.difference).sum();
     let n = all.len() as f64;
     if (first - sum / n).abs() <= SAME * first.abs() {
-        return Some(format!("autodiff is {first:.6e} everywhere, the mean of the finite differences: is a gradient shared out equally?"));
+        return Some(format!(
+            "autodiff is {first:.6e} everywhere, the mean of those of the finite difference: is a gradient shared out equally?"
+        ));
     }
     ((first - sum).abs() <= SAME * first.abs())
-        .then(|| format!("autodiff is {first:.6e} everywhere, the sum of the finite differences: a reduction too much?"))
+        .then(|| format!("autodiff is {first:.6e} everywhere, the sum of those of the finite difference: a reduction too much?"))
 }
 
 fn few(input: &Input, wrong: &[&Element]) -> String {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{
-    report::{Input, Outcome, Report},
+    report::{Input, Origins, Outcome, Report},
     verdict::{Element, Verdict},
 };
 
@@ -59,12 +59,12 @@ fn noticed(input: &Input) -> String {
     }
 }
 
-fn evidence(input: &Input, e: &Element) -> String {
+fn evidence(input: &Input, e: &Element, Origins { first, second, .. }: Origins) -> String {
     let mut text = format!("{:?}: {}", input.position(e.index), e.verdict);
-    let _ = write!(text, "; autodiff {:.9e}", e.autodiff);
+    let _ = write!(text, "; {first} {:.9e}", e.autodiff);
     if e.difference.is_finite() {
-        let _ = write!(text, ", finite difference {:.9e} ± {:.1e}", e.difference, e.error);
-        let _ = write!(text, " (z = {:.1e}, relative {:.1e}, step {:.1e})", e.z(), e.relative(), e.step);
+        let _ = write!(text, ", {second} {:.9e} ± {:.1e} (z = {:.1e}, relative {:.1e}", e.difference, e.error, e.z(), e.relative());
+        text += &if e.step.is_finite() { format!(", step {:.1e})", e.step) } else { ")".to_owned() };
     }
     if e.scatter > 0.0 {
         let _ = write!(text, ", autodiff itself ± {:.1e}", e.scatter);
@@ -77,7 +77,7 @@ fn evidence(input: &Input, e: &Element) -> String {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "autodiff and finite differences {}", verdict(self))?;
+        write!(f, "{} {}", self.origins.both, verdict(self))?;
         for input in self.inputs() {
             write!(f, "\n  {} {}: {}{}", input.name(), input.shape(), coverage(input), counts(input))?;
             let largest = input.largest();
@@ -90,14 +90,14 @@ impl fmt::Display for Report {
             }
             let worst = input.worst();
             for element in worst.iter().take(SHOWN) {
-                write!(f, "\n    {}", evidence(input, element))?;
+                write!(f, "\n    {}", evidence(input, element, self.origins))?;
             }
             if worst.len() > SHOWN {
                 write!(f, "\n    and {} more", worst.len() - SHOWN)?;
             }
             let on_kinks = input.checked().filter(|e| matches!(e.verdict, Verdict::SubgradientOk { .. }));
             for element in on_kinks.take(2) {
-                write!(f, "\n    {}", evidence(input, element))?;
+                write!(f, "\n    {}", evidence(input, element, self.origins))?;
             }
             for d in input.directions() {
                 write!(f, "\n    along {} random signs: {}; autodiff {:.9e}, ", d.moved, d.verdict, d.autodiff)?;

@@ -286,7 +286,8 @@ fn quick(ladder: &mut Ladder<'_, '_>, claim: f64, above: i32, below: i32, rtol: 
     }
     let quotient = |[a, b]: [Sample; 2]| (b.change - a.change) / (b.step - a.step);
     let (far, near) = (quotient(pairs[0]), quotient(pairs[1]));
-    let value = (4.0 * near - far) / 3.0;
+    // In this form it does not overflow.
+    let value = near + (near - far) / 3.0;
     let even = |[a, b]: [Sample; 2]| (a.change + b.change).abs();
     let (bend, noise) = (even(pairs[1]), pairs[1][0].noise.max(pairs[1][1].noise));
     // The even part of a smooth function falls to a quarter; that of a kink, to a half.
@@ -296,7 +297,7 @@ fn quick(ladder: &mut Ladder<'_, '_>, claim: f64, above: i32, below: i32, rtol: 
     // Smaller steps that see nothing do not confirm a claim of nothing where larger ones saw something.
     let sees_less = value == 0.0 && ladder.pairs.values().flatten().any(|s| s.place == Place::Near && s.change != 0.0);
     let is_hidden = noise > 1e-3 * claim.abs() * pairs[1][1].step && claim != 0.0;
-    if !agrees || is_bent || sees_less || is_hidden {
+    if !value.is_finite() || !agrees || is_bent || sees_less || is_hidden {
         return None;
     }
     // What a fourth-order formula leaves over is below what it changes; rounding is known.
