@@ -23,6 +23,8 @@ use crate::{
 
 /// So many elements of an operand are looked at.
 const SAMPLE: usize = 128;
+/// Fewer than so many say nothing.
+const FEWEST: usize = 4;
 /// So many numbers are computed for one operation at most.
 const LARGEST: usize = 1 << 22;
 /// So many operations of a graph are named.
@@ -103,10 +105,11 @@ pub(super) fn lost(op: &dyn Erased, x: &[&Tensor<f64>], at: &'static Location<'s
     let terms = products(&y, &c);
     let mut all = Vec::new();
     for (operand, gradient) in gradients.iter().enumerate() {
-        let sample = sample(gradient);
-        if sample.len() * terms.len() > LARGEST {
+        let most = SAMPLE.min(LARGEST / terms.len().max(1));
+        if most < FEWEST {
             continue;
         }
+        let sample = sample(gradient, most);
         let moved = |x: &[&Tensor<f64>]| Ok(products(&subject.forward(x)?, &c));
         let Some(parts) = sample.iter().map(|&i| part(&moved, x, operand, i, gradient, &terms)).collect::<Option<Vec<_>>>() else {
             continue;
@@ -126,15 +129,15 @@ pub(super) fn lost(op: &dyn Erased, x: &[&Tensor<f64>], at: &'static Location<'s
 }
 
 /// Which elements are looked at: all, or some, most of them with a gradient.
-fn sample(gradient: &Tensor<f64>) -> Vec<usize> {
+fn sample(gradient: &Tensor<f64>, most: usize) -> Vec<usize> {
     let n = gradient.len();
-    if n <= SAMPLE {
+    if n <= most {
         return (0..n).collect();
     }
     let busy: Vec<usize> = (0..n).filter(|&i| gradient.as_slice()[i] != 0.0).collect();
     let place = |i: u64, n: usize| usize::try_from(scrambled(i) % n as u64).unwrap_or(0);
     let mut sample: Vec<usize> =
-        (0..SAMPLE as u64).map(|i| if i % 4 == 0 || busy.is_empty() { place(i, n) } else { busy[place(i, busy.len())] }).collect();
+        (0..most as u64).map(|i| if i % 4 == 0 || busy.is_empty() { place(i, n) } else { busy[place(i, busy.len())] }).collect();
     sample.sort_unstable();
     sample.dedup();
     sample
