@@ -53,8 +53,10 @@ pub fn with_bar(options: Checker) -> Checker {
                 bar.finish_and_clear();
             } else if start.elapsed().as_secs() >= 2 && !bar.is_finished() {
                 // Of several threads the last one need not speak last.
-                bar.set_length(total as u64);
-                bar.set_position(done as u64);
+                bar.update(|state| {
+                    state.set_len(total as u64);
+                    state.set_pos(done as u64);
+                });
             }
         })
     }
