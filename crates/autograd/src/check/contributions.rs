@@ -110,8 +110,8 @@ pub(super) fn lost(op: &dyn Erased, x: &[&Tensor<f64>], at: &'static Location<'s
             continue;
         }
         let sample = sample(gradient, most);
-        let moved = |x: &[&Tensor<f64>]| Ok(products(&subject.forward(x)?, &c));
-        let Some(parts) = sample.iter().map(|&i| part(&moved, x, operand, i, gradient, &terms)).collect::<Option<Vec<_>>>() else {
+        let moved = Operand { subject: &subject, x, place: operand, gradient, c: &c, terms: &terms };
+        let Some(parts) = sample.iter().map(|&i| moved.part(i)).collect::<Option<Vec<_>>>() else {
             continue;
         };
         // Each element is either wrong or right.
@@ -143,45 +143,52 @@ fn sample(gradient: &Tensor<f64>, most: usize) -> Vec<usize> {
     sample
 }
 
-/// The contributions of one element; none if some are not finite or not known well.
-fn part(
-    moved: &dyn Fn(&[&Tensor<f64>]) -> Result<Vec<f64>, Error>,
-    x: &[&Tensor<f64>],
-    operand: usize,
-    index: usize,
-    gradient: &Tensor<f64>,
-    terms: &[f64],
-) -> Option<Part> {
-    let at = x[operand].as_slice()[index];
-    let typical = largest(&x[operand..=operand]);
-    let scale = Scale::of(at, typical);
-    let terms_at = |step: f64| -> Option<(f64, Vec<f64>)> {
-        let mut elements = x[operand].to_vec();
-        elements[index] = at + step;
-        let step = elements[index] - at;
-        let changed = Tensor::of(*x[operand].shape(), elements);
-        let all: Vec<&Tensor<f64>> = x.iter().enumerate().map(|(k, x)| if k == operand { &changed } else { *x }).collect();
-        moved(&all).ok().filter(|there| there.len() == terms.len()).map(|there| (step, there))
-    };
-    let quotients = |level: i32| -> Option<Vec<f64>> {
-        let ((left, below), (right, above)) = (terms_at(-scale.step(level))?, terms_at(scale.step(level))?);
-        Some(below.iter().zip(&above).map(|(a, b)| (b - a) / (right - left)).collect())
-    };
-    let (far, near) = (quotients(LEVELS[0])?, quotients(LEVELS[1])?);
-    let (mut contributions, mut error) = (Vec::new(), 0.0);
-    for (i, (far, near)) in far.iter().zip(&near).enumerate() {
-        if !far.is_finite() || !near.is_finite() {
-            return None;
+/// An operand that is moved, element by element.
+struct Operand<'a> {
+    subject: &'a Subject<'a>,
+    x: &'a [&'a Tensor<f64>],
+    place: usize,
+    gradient: &'a Tensor<f64>,
+    /// The weights of all elements of the result, and the weighted elements.
+    c: &'a [Tensor<f64>],
+    terms: &'a [f64],
+}
+
+impl Operand<'_> {
+    /// The contributions of one element; none if some are not finite or not known well.
+    fn part(&self, index: usize) -> Option<Part> {
+        let Operand { subject, x, place, gradient, c, terms } = *self;
+        let at = x[place].as_slice()[index];
+        let scale = Scale::of(at, largest(&x[place..=place]));
+        let terms_at = |step: f64| -> Option<(f64, Vec<f64>)> {
+            let mut elements = x[place].to_vec();
+            elements[index] = at + step;
+            let step = elements[index] - at;
+            let changed = Tensor::of(*x[place].shape(), elements);
+            let all: Vec<&Tensor<f64>> = x.iter().enumerate().map(|(k, x)| if k == place { &changed } else { *x }).collect();
+            let there = products(&subject.forward(&all).ok()?, c);
+            (there.len() == terms.len()).then_some((step, there))
+        };
+        let quotients = |level: i32| -> Option<Vec<f64>> {
+            let ((left, below), (right, above)) = (terms_at(-scale.step(level))?, terms_at(scale.step(level))?);
+            Some(below.iter().zip(&above).map(|(a, b)| (b - a) / (right - left)).collect())
+        };
+        let (far, near) = (quotients(LEVELS[0])?, quotients(LEVELS[1])?);
+        let (mut contributions, mut error) = (Vec::new(), 0.0);
+        for (i, (far, near)) in far.iter().zip(&near).enumerate() {
+            if !far.is_finite() || !near.is_finite() {
+                return None;
+            }
+            if *far != 0.0 || *near != 0.0 {
+                let value = near + (near - far) / 3.0;
+                contributions.push((i, value));
+                // What a fourth-order formula leaves over is far below what it changes.
+                error += 0.01 * (value - near).abs() + 4.0 * f64::EPSILON * terms[i].abs() / scale.step(LEVELS[1]);
+            }
         }
-        if *far != 0.0 || *near != 0.0 {
-            let value = near + (near - far) / 3.0;
-            contributions.push((i, value));
-            // What a fourth-order formula leaves over is far below what it changes.
-            error += 0.01 * (value - near).abs() + 4.0 * f64::EPSILON * terms[i].abs() / scale.step(LEVELS[1]);
-        }
+        let part = Part { autodiff: gradient.as_slice()[index], contributions, error };
+        (part.autodiff.is_finite() && part.error <= DIFFERENT * part.size().max(part.autodiff.abs())).then_some(part)
     }
-    let part = Part { autodiff: gradient.as_slice()[index], contributions, error };
-    (part.autodiff.is_finite() && part.error <= DIFFERENT * part.size().max(part.autodiff.abs())).then_some(part)
 }
 
 /// Whether an operand is broadcast and the rule does not sum over some of the axes, but takes one place along them, the same for all elements.
@@ -235,10 +242,8 @@ fn broadcast(from: &Shape, to: &Shape, sample: &[usize], parts: &[Part]) -> Opti
 fn one_of_several(wrong: &[&Part], right: &[&Part], all: &[Part]) -> Option<String> {
     let counts = || wrong.iter().map(|part| part.contributions.len());
     let (fewest, most) = (counts().min()?, counts().max()?);
-    let which = |of: fn(&[(usize, f64)]) -> Option<&(usize, f64)>| {
-        all.iter().all(|part| part.gives(of(&part.contributions).map_or(0.0, |(_, c)| *c)))
-    };
-    let which = match (which(<[_]>::last), which(<[_]>::first)) {
+    let gives = |of: fn(&Part) -> Option<&(usize, f64)>| all.iter().all(|part| part.gives(of(part).map_or(0.0, |(_, c)| *c)));
+    let which = match (gives(|part| part.contributions.last()), gives(|part| part.contributions.first())) {
         _ if fewest < 2 => return None,
         (true, _) => "last",
         (_, true) => "first",

@@ -64,7 +64,10 @@ fn evidence(input: &Input, e: &Element, Origins { first, second, .. }: Origins) 
     let _ = write!(text, "; {first} {:.9e}", e.autodiff);
     if e.difference.is_finite() {
         let _ = write!(text, ", {second} {:.9e} ± {:.1e} (z = {:.1e}, relative {:.1e}", e.difference, e.error, e.z(), e.relative());
-        text += &if e.step.is_finite() { format!(", step {:.1e})", e.step) } else { ")".to_owned() };
+        if e.step.is_finite() {
+            let _ = write!(text, ", step {:.1e}", e.step);
+        }
+        text.push(')');
     }
     if e.scatter > 0.0 {
         let _ = write!(text, ", autodiff itself ± {:.1e}", e.scatter);
