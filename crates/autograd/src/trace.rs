@@ -25,6 +25,8 @@ mod notation;
 mod label;
 mod record;
 mod rule;
+mod table;
+mod text;
 mod verify;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,7 @@ pub use array::Array;
 pub use explain::{Explanation, Note, Topic};
 pub use notation::Notation;
 pub(crate) use record::record;
+pub use text::TextOptions;
 pub use verify::Deviation;
 
 use crate::elementary::Expression;

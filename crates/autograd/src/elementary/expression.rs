@@ -297,6 +297,11 @@ impl Operands<'_> {
         }
     }
 
+    /// Operand `k` where it stands behind another one: in brackets too if it begins with a sign.
+    fn behind(&self, k: usize, least: Binding) -> String {
+        self.at(k, if self.written(k).1 == Binding::Sign { Binding::Power } else { least })
+    }
+
     /// Whether an operand is a certain number, and not one of two.
     fn is(&self, k: usize, c: f64) -> bool {
         self.places.get(k).is_some_and(|&x| matches!(self.parts[x], Part::Number(d) if d == c)) && !self.are_numbers()
@@ -381,18 +386,18 @@ fn write_part(parts: &[Part], texts: &[Option<Written>], id: usize) -> Written {
         if text.starts_with('−') { format!("({text})") } else { text }
     };
     match function {
-        "neg" => (format!("−{}", x.at(0, Product)), Sign),
-        "add" => (format!("{} + {}", x.at(0, Sum), x.at(1, Product)), Sum),
-        "sub" => (format!("{} − {}", x.at(0, Sum), x.at(1, Product)), Sum),
+        "neg" => (format!("−{}", x.behind(0, Product)), Sign),
+        "add" => (format!("{} + {}", x.at(0, Sum), x.behind(1, Product)), Sum),
+        "sub" => (format!("{} − {}", x.at(0, Sum), x.behind(1, Product)), Sum),
         "mul" | "masked_mul" if x.is(0, 1.0) => (x.at(1, Comparison), x.written(1).1),
         "mul" | "masked_mul" if x.is(1, 1.0) => (x.at(0, Comparison), x.written(0).1),
         "mul" | "masked_mul" if x.is_square() => (format!("{}²", x.at(0, Atom)), Power),
-        "mul" | "masked_mul" => (format!("{}·{}", x.at(0, Product), x.at(1, Product)), Product),
+        "mul" | "masked_mul" => (format!("{}·{}", x.at(0, Product), x.behind(1, Product)), Product),
         "div" => (format!("{}/{}", x.at(0, Product), x.at(1, Power)), Product),
         "add_lit" => (format!("{} + {}", x.at(0, Sum), parameter(0)), Sum),
         "sub_lit" => (format!("{} − {}", x.at(0, Sum), parameter(0)), Sum),
-        "rsub_lit" => (format!("{} − {}", plain(0), x.at(0, Product)), Sum),
-        "mul_lit" => (format!("{}·{}", plain(0), x.at(0, Product)), Product),
+        "rsub_lit" => (format!("{} − {}", plain(0), x.behind(0, Product)), Sum),
+        "mul_lit" => (format!("{}·{}", plain(0), x.behind(0, Product)), Product),
         "div_lit" => (format!("{}/{}", x.at(0, Product), parameter(0)), Product),
         "rdiv_lit" => (format!("{}/{}", plain(0), x.at(0, Power)), Product),
         "square" => (format!("{}²", x.at(0, Atom)), Power),
@@ -494,18 +499,18 @@ fn latex_part(parts: &[Part], texts: &[Option<Written>], id: usize, latex_of: &d
         if text.starts_with('-') { format!(r"\left({text}\right)") } else { text }
     };
     match function {
-        "neg" => (format!("-{}", x.at(0, Product)), Sign),
-        "add" => (format!("{} + {}", x.at(0, Sum), x.at(1, Product)), Sum),
-        "sub" => (format!("{} - {}", x.at(0, Sum), x.at(1, Product)), Sum),
+        "neg" => (format!("-{}", x.behind(0, Product)), Sign),
+        "add" => (format!("{} + {}", x.at(0, Sum), x.behind(1, Product)), Sum),
+        "sub" => (format!("{} - {}", x.at(0, Sum), x.behind(1, Product)), Sum),
         "mul" | "masked_mul" if x.is(0, 1.0) => (x.at(1, Comparison), x.written(1).1),
         "mul" | "masked_mul" if x.is(1, 1.0) => (x.at(0, Comparison), x.written(0).1),
         "mul" | "masked_mul" if x.is_square() => (format!("{}^{{2}}", x.at(0, Atom)), Power),
-        "mul" | "masked_mul" => (format!(r"{} \cdot {}", x.at(0, Product), x.at(1, Product)), Product),
+        "mul" | "masked_mul" => (format!(r"{} \cdot {}", x.at(0, Product), x.behind(1, Product)), Product),
         "div" => (format!(r"\frac{{{}}}{{{}}}", x.at(0, Comparison), x.at(1, Comparison)), Power),
         "add_lit" => (format!("{} + {}", x.at(0, Sum), parameter(0)), Sum),
         "sub_lit" => (format!("{} - {}", x.at(0, Sum), parameter(0)), Sum),
-        "rsub_lit" => (format!("{} - {}", plain(0), x.at(0, Product)), Sum),
-        "mul_lit" => (format!(r"{} \cdot {}", plain(0), x.at(0, Product)), Product),
+        "rsub_lit" => (format!("{} - {}", plain(0), x.behind(0, Product)), Sum),
+        "mul_lit" => (format!(r"{} \cdot {}", plain(0), x.behind(0, Product)), Product),
         "div_lit" => (format!(r"\frac{{{}}}{{{}}}", x.at(0, Comparison), plain(0)), Power),
         "rdiv_lit" => (format!(r"\frac{{{}}}{{{}}}", plain(0), x.at(0, Comparison)), Power),
         "square" => (format!("{}^{{2}}", x.at(0, Atom)), Power),

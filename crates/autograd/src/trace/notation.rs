@@ -76,7 +76,7 @@ impl Notation {
     }
 
     pub(super) fn times(self) -> Notation {
-        self.sign(" · ", r" \cdot ")
+        self.sign("·", r" \cdot ")
     }
 
     pub(super) fn plus(self) -> Notation {

@@ -9,9 +9,11 @@ fn bytes(trace: &Trace, at: &[usize]) -> usize {
     at.iter().filter_map(|&at| trace.nodes.get(at)).map(|node| node.value.len() * size).sum()
 }
 
-/// What is kept of a node for the backward pass, in a few words: `q, z`, or nothing.
+/// What is kept of a node for the backward pass, in the order of its formula.
 pub(super) fn kept(trace: &Trace, node: &Node) -> Vec<String> {
-    node.kept.iter().map(|&at| trace.named(at).text).collect()
+    let mut kept = node.kept.clone();
+    kept.sort_by_key(|at| node.inputs.iter().position(|x| x == at).unwrap_or(usize::MAX));
+    kept.into_iter().map(|at| trace.named(at).text).collect()
 }
 
 pub(super) fn explain(trace: &Trace, at: usize, node: &Node) -> Explanation {
