@@ -20,9 +20,14 @@
 
 pub(crate) mod number;
 mod array;
+mod dot;
 mod explain;
 mod notation;
+mod jupyter;
 mod label;
+mod latex;
+mod markdown;
+mod mermaid;
 mod record;
 mod rule;
 mod table;

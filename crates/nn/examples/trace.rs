@@ -64,9 +64,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     trace.verify()?;
     let text = match &*option("--format", "text") {
         "text" => trace.to_text(&TextOptions::default().width(option("--width", "80").parse()?).colour_on_terminal()),
+        "markdown" => trace.to_markdown(),
+        "latex" => trace.to_latex(),
+        "dot" => trace.to_dot(),
+        "mermaid" => trace.to_mermaid(),
         "steps" => steps(&trace),
         "json" => trace.to_json(),
-        other => return Err(format!("--format {other}: text, steps, json would do").into()),
+        other => return Err(format!("--format {other}: text, markdown, latex, dot, mermaid, steps or json would do").into()),
     };
     writeln!(io::stdout(), "{}", text.trim_end())?;
     Ok(())

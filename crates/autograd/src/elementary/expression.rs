@@ -135,7 +135,8 @@ impl Expression {
         Expression(vec![Part::Number(c)])
     }
 
-    /// A function applied to other expressions; `notation` says how it is written, with `{0}`, `{1}`, … for the operands.
+    /// A function applied to other expressions; `notation` says how it is written, with `{0}`, `{1}`, … for the operands, or
+    /// `{*}` for all of them.
     #[must_use]
     pub fn call(function: impl Into<Cow<'static, str>>, notation: Option<Cow<'static, str>>, operands: &[&Expression]) -> Expression {
         let mut parts = Vec::new();
@@ -328,6 +329,11 @@ impl Operands<'_> {
         while let Some(c) = rest.next() {
             match c {
                 '{' => {
+                    if rest.next_if_eq(&'*').is_some() {
+                        rest.next_if_eq(&'}');
+                        text += &self.all().collect::<Vec<_>>().join(", ");
+                        continue;
+                    }
                     let digits: String = std::iter::from_fn(|| rest.next_if(char::is_ascii_digit)).collect();
                     rest.next_if_eq(&'}');
                     let least = if depth == 0 { Binding::Atom } else { Binding::Comparison };
@@ -343,13 +349,16 @@ impl Operands<'_> {
             }
             match (self.style, c) {
                 (Style::Latex, c) if c.is_alphabetic() && c != 'ᵀ' => {
-                    let word: String = [c].into_iter().chain(std::iter::from_fn(|| rest.next_if(|c| c.is_alphanumeric()))).collect();
+                    let word: String =
+                        [c].into_iter().chain(std::iter::from_fn(|| rest.next_if(|c| c.is_alphanumeric() || *c == '_'))).collect();
+                    let word = word.replace('_', r"\_");
                     let (command, space) = if depth == 0 { ("operatorname", "") } else { ("text", " ") };
                     text.extend([r"\", command, "{", &word, space, "}"]);
                 }
                 (Style::Latex, '·') => text += r" \, ",
                 (Style::Latex, 'ᵀ') => text += r"^{\top}",
                 (Style::Latex, '−') => text.push('-'),
+                (Style::Latex, '²') => text += "^{2}",
                 _ => text.push(c),
             }
         }

@@ -131,7 +131,9 @@ impl Array {
     /// Shape, extremes and mean.
     #[must_use]
     pub fn summary(&self) -> String {
-        let [min, mean, max] = [self.min, self.mean, self.max].map(elementary::number);
+        // What rounding has left of a sum that is 0 is no number to be read.
+        let mean = if self.mean.abs() < 1e-12 * self.max.abs().max(self.min.abs()) { 0.0 } else { self.mean };
+        let [min, mean, max] = [self.min, mean, self.max].map(elementary::number);
         format!("{:?}: {min} … {max}, mean {mean}", self.shape)
     }
 }

@@ -89,7 +89,7 @@ impl Notation {
         if place.is_empty() {
             return self;
         }
-        let place = place.join(", ");
+        let place = place.join(",");
         self.sign(&format!("[{place}]"), &format!("[{place}]"))
     }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Array, Explanation, Kind, Node, Step, Topic, Trace,
+    notation::clean,
     table::{Colour, Table, wrapped},
 };
 
@@ -55,7 +56,7 @@ const WIDE: usize = 110;
 /// No smaller width is taken.
 const NARROW: usize = 40;
 /// Arrays of up to so many elements are written in full.
-const FEW: usize = 6;
+pub(super) const FEW: usize = 6;
 
 impl Trace {
     /// The trace as text.
@@ -74,6 +75,8 @@ impl Trace {
     ///   2  x = −4                constant
     ///   3  f = w·x = 3·(−4)      mul        x
     ///        = −12
+    ///
+    ///   1 value is kept for the backward pass: 8 bytes
     ///
     /// Backward: dw stands for ∂f/∂w
     ///   += upstream·local derivative  so far  received
@@ -100,6 +103,9 @@ impl Trace {
         out.push('\n');
         title(&mut out, "Forward");
         self.forward_table().write(width, colour, &mut out);
+        for line in wrapped(&self.memory_line(), width - 2, 2) {
+            out += &format!("  {}\n", Colour::Dim.paint(&line, colour));
+        }
         out.push('\n');
         title(&mut out, &self.backward_headline());
         self.backward_table(width >= WIDE).write(width, colour, &mut out);
@@ -123,6 +129,7 @@ impl Trace {
             let explanation = self.explain(Step::Forward(at));
             let mut lines = vec![forward_line(&explanation, node)];
             if !node.value.is_scalar() && node.formula.is_some() {
+                lines.extend(products_of_shapes(&explanation));
                 lines.extend(explanation.numbers.as_ref().map(|numbers| numbers.text.clone()));
             }
             lines.extend(remarks(&explanation, &[Topic::NotFinite]));
@@ -140,7 +147,7 @@ impl Trace {
 
     fn backward_table(&self, with_rules: bool) -> Table {
         let columns = [
-            ("+= upstream·local derivative", Colour::None, false),
+            ("dx += upstream·local derivative", Colour::None, false),
             ("so far", Colour::Red, true),
             ("received", Colour::None, true),
             ("rule", Colour::Dim, false),
@@ -151,6 +158,7 @@ impl Trace {
             for (k, edge) in visit.edges.iter().enumerate() {
                 let explanation = self.explain(Step::Contribution { visit: at, edge: k });
                 let mut lines: Vec<String> = vec![format!("  {}", backward_line(&explanation, self, edge.into))];
+                lines.extend(products_of_shapes(&explanation).map(|line| format!("    {line}")));
                 let topics = [Topic::Broadcast, Topic::Choice, Topic::Entry, Topic::Recomputed, Topic::Hook, Topic::NotFinite];
                 lines.extend(remarks(&explanation, &topics).into_iter().map(|line| format!("    {line}")));
                 let sum = edge.sum.as_ref().map(brief).unwrap_or_default();
@@ -173,37 +181,41 @@ impl Trace {
 }
 
 /// A number, or the shape of an array.
-fn brief(array: &Array) -> String {
+pub(super) fn brief(array: &Array) -> String {
     if array.is_scalar() { array.short(1) } else { format!("{:?}", array.shape) }
 }
 
 /// `q = x + y = −2 + 5 = 3`, or the formula alone where the value is an array.
-fn forward_line(explanation: &Explanation, node: &Node) -> String {
+pub(super) fn forward_line(explanation: &Explanation, node: &Node) -> String {
     let numbers = explanation.numbers.as_ref().map(|numbers| numbers.text.as_str()).unwrap_or_default();
     match &explanation.formula {
-        Some(formula) if node.value.is_scalar() => joined(&formula.text, numbers),
+        Some(formula) if node.value.is_scalar() => joined(&clean(&node.name), " = ", &formula.text, numbers),
         Some(formula) => formula.text.clone(),
         None => numbers.to_owned(),
     }
 }
 
 /// A formula, and the calculation that has the same left side.
-pub(super) fn joined(formula: &str, numbers: &str) -> String {
-    let calculation = |sign: &str| numbers.split_once(sign).map(|(_, right)| right);
-    let right = if formula.contains(" += ") { calculation(" += ") } else { calculation(" = ") };
-    match right {
+fn joined(left: &str, sign: &str, formula: &str, numbers: &str) -> String {
+    match numbers.strip_prefix(left).and_then(|numbers| numbers.strip_prefix(sign)) {
         Some(right) => format!("{formula} = {right}"),
         None => formula.to_owned(),
     }
 }
 
-fn backward_line(explanation: &Explanation, trace: &Trace, into: usize) -> String {
+pub(super) fn backward_line(explanation: &Explanation, trace: &Trace, into: usize) -> String {
     let numbers = explanation.numbers.as_ref().map(|numbers| numbers.text.as_str()).unwrap_or_default();
     match explanation.product.as_ref().or(explanation.formula.as_ref()) {
-        Some(formula) => joined(&formula.text, numbers),
+        Some(formula) => joined(&trace.gradient_of(into).text, " += ", &formula.text, numbers),
         None if numbers.is_empty() => format!("{} += …", trace.gradient_of(into).text),
         None => numbers.to_owned(),
     }
+}
+
+/// The shapes, where matrices are multiplied.
+pub(super) fn products_of_shapes(explanation: &Explanation) -> Option<String> {
+    let formula = explanation.about(Topic::Shapes)?.formula.as_ref()?;
+    formula.text.contains("]·[").then(|| formula.text.clone())
 }
 
 /// What is said about some topics, each in a line.

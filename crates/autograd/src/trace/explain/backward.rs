@@ -208,17 +208,15 @@ fn broadcast(out: &mut Explanation, x: &str, edge: &Edge, d: &Array, node: &Node
 
 fn chosen(choice: &Choice, edge: &Edge) -> String {
     let Choice { passed, of, ties } = *choice;
-    let passes = format!("{passed} of {} a gradient; the others were not chosen, and get 0", counted(of, "element gets", "elements get"));
-    let passes = if passed == of { format!("All of {} a gradient", counted(of, "element gets", "elements get")) } else { passes };
+    let elements = counted(of, "element gets", "elements get");
+    let passes =
+        if passed == of { format!("All of {elements} a gradient") } else { format!("{passed} of {elements} a gradient, the others 0") };
     match (ties, &edge.local_formula) {
         (0, _) => passes,
         (_, Some(local)) => {
-            let stand = counted(ties, "stands", "stand");
-            format!(
-                "{passes}. {stand} exactly at a kink, where any slope between those on both sides would do, and by convention {local} is taken"
-            )
+            format!("{passes}; {} exactly at a kink, where {local} decides, by convention", counted(ties, "stands", "stand"))
         }
-        (_, None) => format!("{passes}. {} the gradient with others of the same size", counted(ties, "shares", "share")),
+        (_, None) => format!("{passes}; {} it with others of the same size, by convention", counted(ties, "shares", "share")),
     }
 }
 

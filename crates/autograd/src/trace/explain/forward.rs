@@ -4,7 +4,7 @@ use super::{Explanation, Topic, counted, listed};
 use crate::trace::{Kind, Node, Notation, Trace};
 
 /// Nodes whose numbers are kept cost so much each.
-fn bytes(trace: &Trace, at: &[usize]) -> usize {
+pub(super) fn bytes(trace: &Trace, at: &[usize]) -> usize {
     let size = if trace.element == "f32" { 4 } else { 8 };
     at.iter().filter_map(|&at| trace.nodes.get(at)).map(|node| node.value.len() * size).sum()
 }

@@ -1,7 +1,7 @@
 //! A trace as a whole in words, and the visits of its backward pass.
 
 use super::{counted, forward, listed};
-use crate::trace::{Notation, Trace, Visit};
+use crate::trace::{Kind, Notation, Trace, Visit};
 
 impl Trace {
     /// What the trace is of, and how long it is.
@@ -14,11 +14,19 @@ impl Trace {
         format!("{}: {forward} forward, {backward} backward, in {}", value.text, self.element)
     }
 
+    /// What the forward pass leaves for the backward pass.
+    pub(in crate::trace) fn memory_line(&self) -> String {
+        let mut kept: Vec<usize> = self.nodes.iter().flat_map(|node| node.kept.iter().copied()).collect();
+        kept.sort_unstable();
+        kept.dedup();
+        let bytes = counted(forward::bytes(self, &kept), "byte", "bytes");
+        let are = if kept.len() == 1 { "is" } else { "are" };
+        format!("{} {are} kept for the backward pass: {bytes}", counted(kept.len(), "value", "values"))
+    }
+
     /// What `dx` stands for, shown on the first leaf.
     pub(in crate::trace) fn backward_headline(&self) -> String {
-        let edges = self.visits.iter().flat_map(|visit| &visit.edges);
-        let example = edges.map(|edge| edge.into).find(|&at| self.nodes.get(at).is_some_and(|node| node.inputs.is_empty()));
-        match example {
+        match self.nodes.iter().position(|node| node.kind == Kind::Variable) {
             Some(at) => format!("Backward: {} stands for {}", self.gradient_of(at).text, self.partial(self.root(), at).text),
             None => "Backward".to_owned(),
         }
