@@ -28,8 +28,9 @@ mod verify;
 use serde::{Deserialize, Serialize};
 
 pub use array::Array;
-pub(crate) use record::record;
+pub(crate) use record::{ancestors, record};
 pub use verify::Deviation;
+pub(crate) use verify::product;
 
 use crate::elementary::Expression;
 
