@@ -22,17 +22,21 @@
 //! let g = Graph::<f64>::new();
 //! let (x, y, z) = (g.variable(-2.0).named("x"), g.variable(5.0).named("y"), g.variable(-4.0).named("z"));
 //! let f = ((x + y).named("q") * z).named("f");
-//! println!("{}", lesson::order(&f.trace()?));
+//! let table = lesson::by_hand(f, [("x", -4.0), ("y", 4.0), ("z", 3.0)])?;
+//! assert_eq!(table.rows[1].diagnoses[0], "the sign is wrong");
+//! println!("{table}");
 //! # Ok::<(), autograd::Error>(())
 //! ```
 
 mod page;
 mod link;
+mod by_hand;
 mod order;
 mod fan_out;
 mod paths;
 mod forward;
 
+pub use by_hand::{Agreement, ByHand, Compared, by_hand};
 pub use fan_out::{Contribution, FanOut, Leaf, Shared, fan_out};
 pub use forward::{ForwardMode, Tangent, TangentTerm, forward_mode};
 pub use order::{Order, OrderLine, Passed, Visited, order};
@@ -62,7 +66,7 @@ macro_rules! shown {
         }
     )* };
 }
-shown! { Order FanOut Paths ForwardMode }
+shown! { ByHand Order FanOut Paths ForwardMode }
 
 /// That a lesson cannot be given.
 fn refused(lesson: &'static str, why: String) -> Error {

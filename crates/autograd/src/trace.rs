@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use array::Array;
 pub(crate) use record::{ancestors, record};
+pub(crate) use rule::pulled_back;
 pub use verify::Deviation;
 pub(crate) use verify::product;
 

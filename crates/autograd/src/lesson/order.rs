@@ -246,7 +246,15 @@ impl Order {
         let mut table = Table::new(["node", "contributions", "visits by recursion", "gradient", "by recursion", "depth first", ""]);
         for node in &self.nodes {
             let contributions = node.contributions.to_string();
-            table.row([node.name.clone(), contributions, count(node.visits), short(&node.gradient), maybe(node.recursion.as_ref()), found]);
+            table.row([
+                node.name.clone(),
+                contributions,
+                count(node.visits),
+                short(&node.gradient),
+                maybe(node.recursion.as_ref()),
+                maybe(node.depth_first.as_ref()),
+                if node.is_wrong { "wrong" } else { "" }.to_owned(),
+            ]);
         }
         page = page.table(table).text(
             "Depth first, each rule is asked once, when its node is first reached. What it passes on is right only if all contributions are \
