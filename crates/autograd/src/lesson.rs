@@ -35,13 +35,19 @@ mod order;
 mod fan_out;
 mod paths;
 mod forward;
+mod sgd_step;
+mod non_finite;
+mod memory;
 
 pub use by_hand::{Agreement, ByHand, Compared, by_hand};
 pub use fan_out::{Contribution, FanOut, Leaf, Shared, fan_out};
 pub use forward::{ForwardMode, Tangent, TangentTerm, forward_mode};
+pub use memory::{Held, Memory, StillNeeded, memory};
+pub use non_finite::{BadDerivative, BadValue, FirstNonFinite, non_finite};
 pub use order::{Order, OrderLine, Passed, Visited, order};
 pub use page::{Page, Table};
 pub use paths::{OnePath, Paths, PathsTo, paths};
+pub use sgd_step::{Outcome, SgdStep, Stepped, sgd_step};
 
 use crate::{
     elementary::number,
@@ -66,7 +72,7 @@ macro_rules! shown {
         }
     )* };
 }
-shown! { ByHand Order FanOut Paths ForwardMode }
+shown! { ByHand Order FanOut Paths ForwardMode SgdStep FirstNonFinite Memory }
 
 /// That a lesson cannot be given.
 fn refused(lesson: &'static str, why: String) -> Error {
