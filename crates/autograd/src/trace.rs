@@ -43,9 +43,11 @@ use serde::{Deserialize, Serialize};
 pub use array::Array;
 pub use explain::{Explanation, Note, Topic};
 pub use notation::Notation;
-pub(crate) use record::record;
+pub(crate) use record::{ancestors, record};
+pub(crate) use rule::pulled_back;
 pub use text::TextOptions;
 pub use verify::Deviation;
+pub(crate) use verify::product;
 
 use crate::elementary::Expression;
 
