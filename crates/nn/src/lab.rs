@@ -42,6 +42,6 @@ pub use collapse::{Collapse, collapse};
 pub use gaussian::{Moments, gaussian};
 pub use initialisation::{Initialisation, InitialisationReport, Start, StartRun, rings};
 pub use profile::{LayerProfile, Profile, layers};
-pub use surface::{LossSurface, Path, Step, SurfaceReport};
+pub use surface::{DescentPath, DescentStep, LossSurface, SurfaceReport};
 pub use vanishing::{DepthRun, Vanishing, VanishingReport};
 pub use vectorised::{BatchTimes, Vectorised, VectorisedReport};
