@@ -1,5 +1,6 @@
-//! Two published findings on initial weights, measured again: `cargo run --release --example replication`. It prints the numbers beside those
-//! of the papers, and writes the pictures of `docs/replication.md` into `docs/replication`, or into the folder given on the command line.
+//! Two published findings on initial weights, measured again: `cargo run --release --example replication`. It prints the numbers beside
+//! those of the papers, and writes the pictures of `docs/replication.md` into `docs/replication`, or into the folder given on the command
+//! line.
 //!
 //! X. Glorot, Y. Bengio, *Understanding the difficulty of training deep feedforward neural networks*, AISTATS 2010.
 //! K. He, X. Zhang, S. Ren, J. Sun, *Delving deep into rectifiers*, ICCV 2015.

@@ -52,12 +52,13 @@ impl Start {
     }
 }
 
-/// The same network, on the same data, from different initial weights: losses, the symmetry of hidden neurons, and the size of activations and
-/// gradients by layer.
+/// The same network, on the same data, from different initial weights: losses, the symmetry of hidden neurons, and the size of activations
+/// and gradients by layer.
 ///
-/// A network of equal hidden layers, trained by full-batch descent with the cross-entropy as loss. The first hidden layer is watched: two of its neurons are the same if
-/// their rows of weights, their biases, and the weights by which they are used in the next layer are the same, bit by bit. Then they give the same value, get the same gradient,
-/// and stay the same for ever: a layer of 32 such neurons is a layer of one.
+/// A network of equal hidden layers, trained by full-batch descent with the cross-entropy as loss. The first hidden layer is watched: two
+/// of its neurons are the same if their rows of weights, their biases, and the weights by which they are used in the next layer are the
+/// same, bit by bit. Then they give the same value, get the same gradient, and stay the same for ever: a layer of 32 such neurons is a
+/// layer of one.
 ///
 /// ```
 /// use nn::{Activation, Init, lab::{Initialisation, Start, rings}};
@@ -287,7 +288,8 @@ impl StartRun {
         let name = &self.start.name;
         if distinct == 1 {
             return format!(
-                "{name}: neurons 1 … {neurons} of layer 1 have equal rows in W and equal dW in steps 1 … {steps}: largest difference {} and {}",
+                "{name}: neurons 1 … {neurons} of layer 1 have equal rows in W and equal dW in steps 1 … {steps}: \
+                 largest difference {} and {}",
                 number(weights),
                 number(gradients)
             );

@@ -62,9 +62,9 @@ pub struct Profile {
 /// Activations and gradients of a model on a batch, layer by layer.
 ///
 /// `loss` gets the output of the model. For every layer: mean and size of the activations a = f(z), how many of them are saturated or dead,
-/// the size of the gradients by z and by the weights, the ratio from layer to layer, and what is to be expected of activations and gradients from the
-/// weights as they are, if these are independent of each other; see [`gaussian`]. Those of a trained model are not, and there the difference says so; of
-/// weights that are all equal nothing is expected.
+/// the size of the gradients by z and by the weights, the ratio from layer to layer, and what is to be expected of activations and
+/// gradients from the weights as they are, if these are independent of each other; see [`gaussian`]. Those of a trained model are not, and
+/// there the difference says so; of weights that are all equal nothing is expected.
 ///
 /// ```
 /// use autograd::{Indices, Tensor};

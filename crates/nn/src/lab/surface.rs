@@ -10,11 +10,13 @@ use autograd::{
 use super::table::{Table, number};
 use crate::{error::Error, module::Parameters};
 
-/// Descent in two numbers among the parameters of a model, all others fixed, seen on the contour lines of the loss; for several learning rates.
+/// Descent in two numbers among the parameters of a model, all others fixed, seen on the contour lines of the loss; for several learning
+/// rates.
 ///
-/// A step of descent goes against the gradient g: w ← w − η g. To first order the loss then changes by −η‖g‖², which is always a gain; to second order by
-/// −η‖g‖² + ½ η² gᵀH g, where H is the matrix of second derivatives, which is a loss once η exceeds 2‖g‖² / gᵀH g. Around a minimum, descent converges for
-/// η < 2/λ, where λ is the largest eigenvalue of H there; on a quadratic surface, for η above that, it diverges from almost everywhere.
+/// A step of descent goes against the gradient g: w ← w − η g. To first order the loss then changes by −η‖g‖², which is always a gain; to
+/// second order by −η‖g‖² + ½ η² gᵀH g, where H is the matrix of second derivatives, which is a loss once η exceeds 2‖g‖² / gᵀH g. Around a
+/// minimum, descent converges for η < 2/λ, where λ is the largest eigenvalue of H there; on a quadratic surface, for η above that, it
+/// diverges from almost everywhere.
 ///
 /// ```
 /// use autograd::tensor;
@@ -41,8 +43,8 @@ pub struct LossSurface {
 }
 
 impl LossSurface {
-    /// Over two numbers: each is the name of a parameter, as in [`Parameters::named_parameters`], and the place of an element in it. Learning
-    /// rates 0.01, 0.1 and 1, for 20 steps.
+    /// Over two numbers: each is the name of a parameter, as in [`Parameters::named_parameters`], and the place of an element in it.
+    /// Learning rates 0.01, 0.1 and 1, for 20 steps.
     #[must_use]
     pub fn new(x: (&str, usize), y: (&str, usize)) -> Self {
         let own = |(name, at): (&str, usize)| (name.to_owned(), at);
