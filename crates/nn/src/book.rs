@@ -1,0 +1,20 @@
+//! The chapters of the book in `docs`: every Rust block in them is compiled and run by `cargo test`.
+//!
+//! `tests/book.rs` says whether a chapter is missing here.
+
+/// A chapter is a struct whose documentation is its text.
+macro_rules! chapters {
+    ($($Chapter:ident: $file:literal;)*) => { $(
+        #[doc = include_str!(concat!("../../../docs/", $file))]
+        struct $Chapter;
+    )* };
+}
+
+chapters! {
+    Readme: "../README.md";
+    Trust: "trust-a-gradient.md";
+    Derivatives: "derivatives.md";
+    Testing: "testing.md";
+    Performance: "performance.md";
+    Architecture: "architecture.md";
+}
