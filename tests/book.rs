@@ -116,16 +116,18 @@ fn every_formula_can_be_typeset() {
 
 #[test]
 fn code_and_prices_are_no_formulas() {
-    let text = "`$x$` costs 5$ or 6 $, [$y_1 < 2$](../a.rs)\n\n```text\n$z$\n```\n";
+    let text = "`$x$` costs 5\\$ or 6 \\$, [$y_1 < 2$](../a.rs)\n\n```text\n$z$\n```\n";
     let page = typeset::page("c.md", text, "../../").unwrap();
-    assert!(page.starts_with("`$x$` costs 5$ or 6 $, [<math"), "{page}");
+    assert!(page.starts_with("`$x$` costs 5\\$ or 6 \\$, [<math"), "{page}");
     assert!(page.contains("</math>](../../a.rs)\n\n```text\n$z$\n```\n") && page.contains("<mo>&#60;</mo>"), "{page}");
 }
 
 #[test]
 fn a_formula_that_cannot_be_read_names_chapter_and_formula() {
-    let error = typeset::page("c.md", "so $\\frac{1}{$ and", "").unwrap_err();
-    assert!(error.starts_with("c.md: the formula $\\frac{1}{$ cannot be typeset: "), "{error}");
+    let error = typeset::page("c.md", "so $\\frac{1}$ and", "").unwrap_err();
+    assert!(error.starts_with("c.md: the formula $\\frac{1}$ cannot be typeset: "), "{error}");
     let error = typeset::page("c.md", "so $\\nosuchcommand x$", "").unwrap_err();
     assert!(error.contains("nosuchcommand"), "{error}");
+    let error = typeset::page("c.md", "so $\\frac{1}{$ and", "").unwrap_err();
+    assert_eq!(error, "c.md: no formula begins at \"$\\\\frac{1}{$ and\"; the sign itself is \\$");
 }

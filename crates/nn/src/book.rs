@@ -12,6 +12,13 @@ macro_rules! chapters {
 
 chapters! {
     Readme: "../README.md";
+    Introduction: "introduction.md";
+    Learning: "learning.md";
+    Regression: "regression.md";
+    TheNeuron: "perceptron.md";
+    Activations: "activations.md";
+    Layers: "layers.md";
+    TheGraph: "graph.md";
     Trust: "trust-a-gradient.md";
     Derivatives: "derivatives.md";
     Testing: "testing.md";

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use pulldown_cmark::{Event, Options, Parser, Tag};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use pulldown_latex::{Parser as Latex, RenderConfig, Storage, config::DisplayMode, push_mathml};
 
 /// The text of a chapter for mdBook. `up` is the way from a built page to the directory of the repository, with a slash at its end.
@@ -10,9 +10,9 @@ use pulldown_latex::{Parser as Latex, RenderConfig, Storage, config::DisplayMode
 /// What stands between `$` or `$$` is a formula, except in code. A link that begins with `../` leaves the book.
 ///
 /// # Errors
-/// A formula that cannot be read: the chapter, the formula, and what is wrong with it.
+/// A formula that cannot be read: the chapter, the formula, and what is wrong with it. A sign `$` that begins no formula.
 pub(crate) fn page(chapter: &str, text: &str, up: &str) -> Result<String, String> {
-    let mut changes = Vec::new();
+    let (mut changes, mut in_code) = (Vec::new(), false);
     for (event, range) in Parser::new_ext(text, Options::ENABLE_MATH | Options::ENABLE_TABLES).into_offset_iter() {
         match event {
             Event::InlineMath(formula) => changes.push((range, mathml(chapter, &formula, DisplayMode::Inline)?)),
@@ -21,6 +21,16 @@ pub(crate) fn page(chapter: &str, text: &str, up: &str) -> Result<String, String
                 if let Some(at) = text[range.clone()].rfind(&format!("]({dest_url}")) {
                     let address = range.start + at + "](".len();
                     changes.push((address..address + "../".len(), up.to_owned()));
+                }
+            }
+            Event::Start(Tag::CodeBlock(_)) => in_code = true,
+            Event::End(TagEnd::CodeBlock) => in_code = false,
+            // Braces that do not match, or spaces inside of the signs, make text of a formula.
+            Event::Text(_) if !in_code => {
+                let lone = text[range.clone()].find('$').filter(|at| !text[..range.start + at].ends_with('\\'));
+                if let Some(at) = lone {
+                    let line = text[range.start + at..].lines().next().unwrap_or_default();
+                    return Err(format!("{chapter}: no formula begins at {line:?}; the sign itself is \\$"));
                 }
             }
             _ => {}
