@@ -19,6 +19,11 @@ chapters! {
     Activations: "activations.md";
     Layers: "layers.md";
     TheGraph: "graph.md";
+    ChainRule: "chain-rule.md";
+    Backward: "backward.md";
+    Cache: "cache.md";
+    Order: "order.md";
+    Paths: "paths.md";
     Trust: "trust-a-gradient.md";
     Derivatives: "derivatives.md";
     Testing: "testing.md";
