@@ -24,6 +24,8 @@ chapters! {
     Cache: "cache.md";
     Order: "order.md";
     Paths: "paths.md";
+    Descent: "gradient-descent.md";
+    Digits: "digits.md";
     Trust: "trust-a-gradient.md";
     Derivatives: "derivatives.md";
     Testing: "testing.md";
