@@ -26,6 +26,8 @@ chapters! {
     Paths: "paths.md";
     Descent: "gradient-descent.md";
     Digits: "digits.md";
+    OwnOp: "own-op.md";
+    OwnModel: "own-model.md";
     Trust: "trust-a-gradient.md";
     Derivatives: "derivatives.md";
     Testing: "testing.md";
