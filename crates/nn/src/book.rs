@@ -28,6 +28,9 @@ chapters! {
     Digits: "digits.md";
     OwnOp: "own-op.md";
     OwnModel: "own-model.md";
+    Engine: "engine-in-200-lines.md";
+    Fast: "how-it-is-fast.md";
+    Machines: "more-than-one-machine.md";
     Trust: "trust-a-gradient.md";
     Derivatives: "derivatives.md";
     Testing: "testing.md";
