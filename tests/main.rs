@@ -32,3 +32,4 @@ mod tape;
 mod textbook;
 mod threads;
 mod torture;
+mod trace;

@@ -263,7 +263,7 @@ fn reduction<'g>(case: &Case, _: &'g Graph<f64>, x: &[Var<'g, f64>]) -> Option<V
 }
 
 fn linear<'g>(case: &Case, g: &'g Graph<f64>, x: &[Var<'g, f64>]) -> Option<Var<'g, f64>> {
-    plain!(case.op(), x, [trace inverse cholesky det logdet] [matmul dot outer solve] []).or_else(|| {
+    plain!(case.op(), x, [matrix_trace inverse cholesky det logdet] [matmul dot outer solve] []).or_else(|| {
         Some(match case.op() {
             "einsum" => g.einsum(case.text("spec"), x),
             "linear" => x[0].linear(x[1], x[2]),

@@ -221,7 +221,7 @@ fn algebraic(call: &Call, inputs: &[Nd]) -> Option<Nd> {
         }
         "dot" => Nd::scalar((0..x.shape[0]).map(|i| x.at(&[i]) * last.at(&[i])).sum()),
         "outer" => Nd::from_fn(&[x.shape[0], last.shape[0]], |index| x.at(&index[..1]) * last.at(&index[1..])),
-        "trace" => {
+        "matrix_trace" => {
             let diagonal = algebra::diagonal(x, 0, -2, -1);
             diagonal.reduce(&[diagonal.rank() - 1], false, |line| line.iter().sum())
         }

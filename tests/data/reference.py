@@ -709,8 +709,8 @@ def linear_cases():
         j = (lambda *x, s=spec: J.einsum(s, *x)) if all(0 not in s for s in shapes) else None
         case("einsum", d, [d.uniform(s) for s in shapes], lambda *x, s=spec: T.einsum(s, *x), j, dict(spec=spec))
     for shape in [[1, 1], [2, 2], [3, 3], [2, 3], [3, 2], [4, 4], [0, 0]]:
-        d = draw("trace")
-        case("trace", d, [d.uniform(shape)], lambda x: T.diagonal(x).sum(), J.trace)
+        d = draw("matrix_trace")
+        case("matrix_trace", d, [d.uniform(shape)], lambda x: T.diagonal(x).sum(), J.trace)
     for shape, o, a, b in [([3, 3], 0, 0, 1), ([3, 3], 1, 0, 1), ([3, 3], -1, 0, 1), ([2, 4], 1, 0, 1), ([4, 2], -2, 0, 1), ([2, 3], 0, 1, 0), ([2, 2, 3], 0, 1, 2), ([2, 3, 2], 0, 0, -1), ([2, 2, 2], 1, -2, -1), ([2, 1, 2, 3], 0, 0, 3), ([2, 3], 2, -2, -1), ([2, 1, 2, 2], -1, 3, 2)]:
         d = draw("diagonal")
         case("diagonal", d, [d.uniform(shape)], lambda x, o=o, a=a, b=b: T.diagonal(x, o, a, b), lambda x, o=o, a=a, b=b: J.diagonal(x, o, a, b), dict(offset=o, axis_a=a, axis_b=b))

@@ -245,11 +245,10 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
     fn add_matmul(&mut self, k: usize, a: &Value<T>, transpose_a: bool, b: &Value<T>, transpose_b: bool) {
         if self.guard.is_some() && self.needs(k) {
             // To be looked at, the product stands alone first.
-            let product = crate::op::linear::Methods::matmul_as(a, b, transpose_a, transpose_b);
             let full = self.inputs.get(k).and_then(|&x| self.tape.node(x).value.tensor().ok().map(|x| *x.shape()));
             let product = match full {
-                Some(full) => crate::op::reduce::Methods::sum_to(&product, &full),
-                None => product,
+                Some(full) => multiplied(a, transpose_a, b, transpose_b, &full).into(),
+                None => op::linear::Methods::matmul_as(a, b, transpose_a, transpose_b),
             };
             return self.add(k, product);
         }
@@ -274,6 +273,72 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
             }
             (Err(error), _) | (_, Err(error)) => self.fail(error),
         }
+    }
+}
+
+/// What stands at some places, alone in a tensor of zeros.
+pub(crate) fn placed<T: Real>(place: &Place, d: &Value<T>, full: &Shape) -> Result<Tensor<T>, Error> {
+    let d = d.tensor()?;
+    let (expected, found) = (place.shape(full)?, *d.shape());
+    if found != expected {
+        return Err(ErrorKind::Mismatch { expected, found, except: None }.into());
+    }
+    let mut whole = vec![T::ZERO; full.len()];
+    place.add_to(d.as_slice(), &mut whole, full)?;
+    Ok(Tensor::of(*full, whole))
+}
+
+/// A product of matrices, summed to the shape of the input that it belongs to.
+pub(crate) fn multiplied<T: Real>(a: &Value<T>, ta: bool, b: &Value<T>, tb: bool, full: &Shape) -> Result<Tensor<T>, Error> {
+    let product = op::linear::Methods::matmul_as(a, b, ta, tb);
+    op::reduce::Methods::sum_to(&product, full).into_result()
+}
+
+/// Hands on what a rule adds, and remembers it.
+pub(crate) struct Seen<'a, 't, T: Real> {
+    sink: &'a mut Tensors<'t, T>,
+    /// For which input, and how much, in the shape of that input.
+    pub(crate) parts: Vec<(usize, Tensor<T>)>,
+}
+
+impl<'a, 't, T: Real> Seen<'a, 't, T> {
+    pub(crate) fn new(sink: &'a mut Tensors<'t, T>) -> Self {
+        Seen { sink, parts: Vec::new() }
+    }
+
+    /// Remembers a part of the gradient of input `k`; a mistake of a rule is reported by the sink.
+    fn see(&mut self, k: usize, part: impl FnOnce(&Shape) -> Result<Tensor<T>, Error>) {
+        if let Some((_, value)) = self.sink.slot(k)
+            && let Ok(part) = part(value.shape())
+        {
+            self.parts.push((k, part));
+        }
+    }
+}
+
+impl<T: Real> Sink<T, Value<T>> for Seen<'_, '_, T> {
+    fn needs(&self, k: usize) -> bool {
+        self.sink.needs(k)
+    }
+
+    fn add(&mut self, k: usize, d: Value<T>) {
+        self.see(k, |_| d.tensor().cloned());
+        self.sink.add(k, d);
+    }
+
+    fn add_stretched(&mut self, k: usize, d: Value<T>) {
+        self.see(k, |full| stretched(d.tensor()?, full));
+        self.sink.add_stretched(k, d);
+    }
+
+    fn add_at(&mut self, k: usize, place: &Place, d: Value<T>) {
+        self.see(k, |full| placed(place, &d, full));
+        self.sink.add_at(k, place, d);
+    }
+
+    fn add_matmul(&mut self, k: usize, a: &Value<T>, transpose_a: bool, b: &Value<T>, transpose_b: bool) {
+        self.see(k, |full| multiplied(a, transpose_a, b, transpose_b, full));
+        self.sink.add_matmul(k, a, transpose_a, b, transpose_b);
     }
 }
 

@@ -5,11 +5,11 @@
 use std::{cell::RefMut, panic::Location, sync::Arc};
 
 use crate::{
-    accumulate::{Fault, Pending, Slot, Tensors, Variables},
+    accumulate::{Fault, Pending, Seen, Slot, Tensors, Variables},
     error::{Error, ErrorKind, SCALAR_HINT},
     graph::{Graph, Kind, LeafId, Tape, segment::Restored},
     guard::{Guard, NonFinite, Offence},
-    op::{Few, MAX_ONES, Value},
+    op::{Erased, Few, MAX_ONES, Value},
     path::Path,
     real::Real,
     reason::Way,
@@ -175,6 +175,18 @@ pub(crate) fn backward<T: Real>(
     at: &'static Location<'static>,
     into: &mut Gradients<T>,
 ) -> Result<(), Error> {
+    watched(graph, roots, guard, at, into, None)
+}
+
+/// The same sweep, in front of a witness, who sees each rule that is asked.
+pub(crate) fn watched<T: Real>(
+    graph: &Graph<T>,
+    roots: &[Root<'_, '_, T>],
+    guard: Option<Guard>,
+    at: &'static Location<'static>,
+    into: &mut Gradients<T>,
+    witness: Option<&mut Witness<'_, T>>,
+) -> Result<(), Error> {
     into.graph.clone_from(&graph.identity);
     into.epoch = graph.epoch.get();
     into.nodes.clear();
@@ -185,7 +197,7 @@ pub(crate) fn backward<T: Real>(
         return Err(error.in_op("backward", Vec::new).at(at));
     }
     let mut sweeping = Sweeping { graph, slots: graph.slots.replace(Vec::new()), restored: Restored::default() };
-    let result = sweep(graph, roots, guard, at, &mut sweeping.slots, &mut sweeping.restored, into);
+    let result = sweep(graph, roots, guard, at, &mut sweeping, into, witness);
     if result.is_err() {
         sweeping.slots.clear();
     }
@@ -219,10 +231,11 @@ fn sweep<T: Real>(
     roots: &[Root<'_, '_, T>],
     guard: Option<Guard>,
     at: &'static Location<'static>,
-    slots: &mut Vec<Slot<T>>,
-    restored: &mut Restored,
+    sweeping: &mut Sweeping<'_, T>,
     into: &mut Gradients<T>,
+    mut witness: Option<&mut Witness<'_, T>>,
 ) -> Result<(), Error> {
+    let Sweeping { slots, restored, .. } = sweeping;
     let mut tape = graph.tape.borrow_mut();
     let guard = guard.or(tape.guard);
     let top = roots.iter().map(|root| root.var.id()).max().unwrap_or_default();
@@ -253,6 +266,7 @@ fn sweep<T: Real>(
         if let Slot::Sum(g) = slot
             && let Some(g) = g.as_one()
             && guard.is_none()
+            && witness.is_none()
             && let Some(lowest_input) = pull_back_ones(&tape, id, g, slots)
         {
             slots[id as usize].forget_one();
@@ -283,7 +297,7 @@ fn sweep<T: Real>(
                 if node.retained && is_gradient {
                     into.nodes.push((id, slot.clone().whole(node.value.tensor()?.shape())?));
                 }
-                lowest = lowest.min(pull_back(&tape, id, slot, slots, guard)?);
+                lowest = lowest.min(pull_back(&tape, id, slot, slots, guard, &mut witness)?);
             }
             Kind::Variable | Kind::Constant | Kind::Detached | Kind::Scoped => {
                 into.nodes.push((id, slot.whole(node.value.tensor()?.shape())?));
@@ -324,7 +338,14 @@ fn hooked<'g, T: Real>(
 }
 
 /// Asks the rule of a node to add to the gradients of its inputs, and gives the first of those.
-fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<T>], guard: Option<Guard>) -> Result<u32, Error> {
+fn pull_back<T: Real>(
+    tape: &Tape<T>,
+    id: u32,
+    slot: Slot<T>,
+    slots: &mut [Slot<T>],
+    guard: Option<Guard>,
+    witness: &mut Option<&mut Witness<'_, T>>,
+) -> Result<u32, Error> {
     let node = tape.node(id);
     let Kind::Op(handle) = &node.kind else { return Ok(id) };
     let op = handle.op();
@@ -355,7 +376,7 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
             let g: Few<Option<&Value<T>>> = g.iter().map(Option::as_ref).collect();
             let guard = guard.or_else(|| nan_guard(op.is_foreign(), &x, &y, &g));
             let mut sink = Tensors::new(tape, inputs, slots, guard);
-            T::typed(op).vjp(&x, &y, &g, &mut sink);
+            ask(op, id, &x, &y, &g, &mut sink, witness);
             sink.outcome().map_err(|fault| fault_of(fault, tape, id, guard, &g))?;
         }
     } else if let Slot::Sum(g) = slot {
@@ -363,7 +384,7 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
         let (y, g) = ([&node.value], [Some(&g)]);
         let guard = guard.or_else(|| if tape.has_foreign { nan_guard(op.is_foreign(), &x, &y, &g) } else { None });
         let mut sink = Tensors::new(tape, inputs, slots, guard);
-        T::typed(op).vjp(&x, &y, &g, &mut sink);
+        ask(op, id, &x, &y, &g, &mut sink, witness);
         sink.outcome().map_err(|fault| fault_of(fault, tape, id, guard, &g))?;
     }
     let mut lowest = id;
@@ -376,6 +397,39 @@ fn pull_back<T: Real>(tape: &Tape<T>, id: u32, slot: Slot<T>, slots: &mut [Slot<
     }
     Ok(lowest)
 }
+
+/// Asks a rule; a witness sees what it adds.
+#[inline]
+fn ask<T: Real>(
+    op: &dyn Erased,
+    id: u32,
+    x: &[&Value<T>],
+    y: &[&Value<T>],
+    g: &[Option<&Value<T>>],
+    sink: &mut Tensors<'_, T>,
+    witness: &mut Option<&mut Witness<'_, T>>,
+) {
+    let Some(witness) = witness else { return T::typed(op).vjp(x, y, g, sink) };
+    let tape = sink.tape;
+    let mut seen = Seen::new(sink);
+    T::typed(op).vjp(x, y, g, &mut seen);
+    let parts = seen.parts;
+    witness(&Asked { tape, id, g, parts });
+}
+
+/// A rule that was asked in a sweep.
+pub(crate) struct Asked<'a, T: Real> {
+    pub(crate) tape: &'a Tape<T>,
+    /// The node; the first one, of an operation with several outputs.
+    pub(crate) id: u32,
+    /// The gradients of its outputs.
+    pub(crate) g: &'a [Option<&'a Value<T>>],
+    /// What the rule added, in its order: for which input, and how much.
+    pub(crate) parts: Vec<(usize, Tensor<T>)>,
+}
+
+/// Someone who is shown each rule that a sweep asks.
+pub(crate) type Witness<'a, T> = dyn FnMut(&Asked<'_, T>) + 'a;
 
 /// The same for single numbers, of an operation that has a short way for them, whose gradient nobody asks for.
 #[inline]

@@ -33,6 +33,7 @@ pub(crate) mod table;
 mod numeric;
 mod lane;
 mod dual;
+mod expression;
 mod formula;
 mod branch;
 
@@ -41,6 +42,8 @@ use std::{fmt::Debug, ops};
 pub use branch::{Branch, Side, sides};
 pub use dual::{Dual, Slope};
 pub(crate) use dual::{IntoSlope, unrolled};
+pub(crate) use expression::number;
+pub use expression::{Expression, Part};
 pub use formula::{Derivation, Formula, Scratch, derivation};
 pub use lane::Lane;
 pub(crate) use numeric::Numeric;

@@ -121,6 +121,7 @@ mod reason;
 mod guard;
 pub mod functional;
 pub mod check;
+pub mod trace;
 
 pub use backward::{Gradients, Root};
 pub use error::{Error, ErrorKind};

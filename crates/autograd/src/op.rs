@@ -26,7 +26,7 @@ pub mod attention;
 pub mod dropout;
 mod custom;
 
-use std::fmt::Debug;
+use std::{borrow::Cow, fmt::Debug};
 
 pub(crate) use algebra::tensors;
 pub use algebra::{Algebra, Apply, Value};
@@ -109,6 +109,11 @@ pub trait Op<const N: usize>: Debug + Send + Sync + 'static {
         None
     }
 
+    /// How an application of it is written, with `{0}`, `{1}`, … for the inputs, such as `{0}·{1}ᵀ`; without it, as `name(inputs)`.
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        None
+    }
+
     /// Gives `see` the side of every kink that is taken at `x`, in a fixed order, so that the gradient checker notices when it steps
     /// across one. Operations without kinks need not say anything.
     fn sides(&self, _x: [&Tensor<f64>; N], _see: &mut dyn FnMut(Side)) {}
@@ -154,6 +159,11 @@ pub trait Variadic: Debug + Send + Sync + 'static {
     /// In which way the value depends on the inputs.
     fn linearity(&self) -> Linearity {
         Linearity::Nonlinear
+    }
+
+    /// How an application of it is written; see [`Op::notation`].
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        None
     }
 }
 
@@ -211,6 +221,11 @@ pub trait MultiOp<const N: usize, const M: usize>: Debug + Send + Sync + 'static
     /// In which way the values depend on the inputs. [`Linearity::Multilinear`] counts as nonlinear here.
     fn linearity(&self) -> Linearity {
         Linearity::Nonlinear
+    }
+
+    /// How an application of it is written; see [`Op::notation`].
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        None
     }
 
     /// The forward derivatives of all outputs along `dx`. Without a rule here, [`MultiOp::linearity`] decides, or the reverse rule is

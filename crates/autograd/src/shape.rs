@@ -272,6 +272,15 @@ pub struct Axes(Option<AxisList>);
 pub(crate) type AxisList<A = isize> = SmallVec<[A; MAX_RANK]>;
 
 impl Axes {
+    /// As it stands in a formula, after a comma: `axis 0`; nothing for all axes.
+    pub(crate) fn notation(&self) -> String {
+        match self.0.as_deref() {
+            None => String::new(),
+            Some([axis]) => format!(", axis {axis}").replace('-', "−"),
+            Some(axes) => format!(", axes {axes:?}").replace('-', "−"),
+        }
+    }
+
     /// A flag for every axis of `shape`: whether it is meant.
     pub(crate) fn flags(&self, shape: &Shape) -> Result<[bool; MAX_RANK], Error> {
         match &self.0 {

@@ -16,6 +16,7 @@ use crate::{
     real::Real,
     shape::Shape,
     tensor::Tensor,
+    trace::{self, Trace},
 };
 
 /// A node of a [`Graph`], to be computed with: formulas read like mathematics, `(x * w + b).tanh()`.
@@ -259,6 +260,36 @@ impl<'g, T: Real> Var<'g, T> {
         let mut gradients = Gradients::empty(self.graph);
         T::backward(self.graph, &[(self, cotangent).into()], None, Location::caller(), &mut gradients)?;
         Ok(gradients)
+    }
+
+    /// Every step of the forward and of the backward pass that lead to the gradients of this scalar, as data; see [`trace`](crate::trace).
+    ///
+    /// It runs the backward pass, and looks on. The graph is not changed.
+    ///
+    /// ```
+    /// # use autograd::Graph;
+    /// let g = Graph::<f64>::new();
+    /// let a = g.variable(3.0).named("a");
+    /// let trace = (a + a).trace()?;
+    /// assert_eq!(trace.node("a").unwrap().contributions, 2);
+    /// assert_eq!(trace.node("a").unwrap().gradient.as_ref().unwrap().item(), Some(2.0));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Var::backward`].
+    #[track_caller]
+    pub fn trace(self) -> Result<Trace, Error> {
+        T::trace(self, &trace::Options::default(), Location::caller())
+    }
+
+    /// As [`Var::trace`], with other limits on what is written down.
+    ///
+    /// # Errors
+    /// As [`Var::backward`].
+    #[track_caller]
+    pub fn trace_with(self, options: &trace::Options) -> Result<Trace, Error> {
+        T::trace(self, options, Location::caller())
     }
 
     /// As [`Var::backward`], into the memory of gradients that are not needed any more: with [`Graph::replay`], a way to take many gradients

@@ -1,6 +1,12 @@
 //! Operations behind one object-safe face, so that a tape can hold any of them and every kernel is compiled where its operation is.
 
-use std::{borrow::Borrow, fmt::Debug, marker::PhantomData, panic::Location, sync::Arc};
+use std::{
+    borrow::{Borrow, Cow},
+    fmt::Debug,
+    marker::PhantomData,
+    panic::Location,
+    sync::Arc,
+};
 
 use smallvec::SmallVec;
 
@@ -15,6 +21,7 @@ use crate::{
     real::Real,
     shape::Shape,
     tensor::Tensor,
+    trace::{self, Options, Trace},
     var::Var,
 };
 
@@ -63,6 +70,10 @@ pub(crate) trait Erased: Typed<f32> + Typed<f64> + Debug + Send + Sync {
     }
     fn linearity(&self) -> Linearity;
     fn derivation(&self) -> Option<Derivation> {
+        None
+    }
+    /// How an application of it is written, with `{0}`, … for the inputs.
+    fn notation(&self) -> Option<Cow<'static, str>> {
         None
     }
     fn sides(&self, _x: &[&Tensor<f64>], _see: &mut dyn FnMut(Side)) {}
@@ -152,6 +163,9 @@ impl<O: Op<N>, B: Borrow<O> + Debug + Send + Sync, const N: usize, const FOREIGN
     fn derivation(&self) -> Option<Derivation> {
         self.op.borrow().derivation()
     }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        self.op.borrow().notation()
+    }
     fn sides(&self, x: &[&Tensor<f64>], see: &mut dyn FnMut(Side)) {
         if let Ok(x) = exactly(x) {
             self.op.borrow().sides(x, see);
@@ -188,6 +202,9 @@ impl<T: Real, O: Variadic, const FOREIGN: bool> Typed<T> for Any<O, FOREIGN> {
 impl<O: Variadic, const FOREIGN: bool> Erased for Any<O, FOREIGN> {
     fn name(&self) -> &'static str {
         self.0.name()
+    }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        self.0.notation()
     }
     fn linearity(&self) -> Linearity {
         self.0.linearity()
@@ -241,6 +258,9 @@ impl<O: MultiOp<N, M>, B: Borrow<O> + Debug + Send + Sync, const N: usize, const
     }
     fn outputs(&self) -> usize {
         M
+    }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        self.op.borrow().notation()
     }
     fn linearity(&self) -> Linearity {
         self.op.borrow().linearity()
@@ -384,6 +404,9 @@ pub trait Engine: Sized {
     ) -> Result<Few<Option<Tensor<Self>>>, Error>
     where
         Self: Real;
+    fn trace(root: Var<'_, Self>, options: &Options, at: &'static Location<'static>) -> Result<Trace, Error>
+    where
+        Self: Real;
     fn replay(graph: &Graph<Self>, leaves: &[(Var<'_, Self>, &Tensor<Self>)], at: &'static Location<'static>) -> Result<(), Error>
     where
         Self: Real;
@@ -439,6 +462,9 @@ macro_rules! engine {
                 at: &'static Location<'static>,
             ) -> Result<Few<Option<Tensor<$t>>>, Error> {
                 forward::pushed(op, x, y, dx, at)
+            }
+            fn trace(root: Var<'_, $t>, options: &Options, at: &'static Location<'static>) -> Result<Trace, Error> {
+                trace::record(root, options, at)
             }
             fn replay(graph: &Graph<$t>, leaves: &[(Var<'_, $t>, &Tensor<$t>)], at: &'static Location<'static>) -> Result<(), Error> {
                 graph.run_again(leaves, at)

@@ -1,5 +1,7 @@
 //! Linear algebra: the matrix product, products of vectors, diagonals and triangles.
 
+use std::borrow::Cow;
+
 use super::{Algebra, Handle, Linearity, Op, Place, Sink, methods};
 use crate::{
     error::{Error, ErrorKind},
@@ -36,6 +38,16 @@ impl MatMul {
 impl Op<2> for MatMul {
     fn name(&self) -> &'static str {
         "matmul"
+    }
+
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        let product = match (self.transpose_a, self.transpose_b) {
+            (false, false) => "{0}·{1}",
+            (true, false) => "{0}ᵀ·{1}",
+            (false, true) => "{0}·{1}ᵀ",
+            (true, true) => "{0}ᵀ·{1}ᵀ",
+        };
+        Some(product.into())
     }
 
     fn linearity(&self) -> Linearity {
@@ -152,6 +164,10 @@ impl Linear {
 impl Op<3> for Linear {
     fn name(&self) -> &'static str {
         "linear"
+    }
+
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some("{0}·{1}ᵀ + {2}".into())
     }
     fn forward<T: Real>(&self, [x, weight, bias]: [&Tensor<T>; 3]) -> Result<Tensor<T>, Error> {
         let product = Linear::PRODUCT.product(x.shape(), weight.shape())?;
@@ -273,7 +289,7 @@ fn outer<T: Real, A: Algebra<T>>(a: &A, b: &A) -> A {
     }
 }
 
-fn trace<T: Real, A: Algebra<T>>(x: &A) -> A {
+fn matrix_trace<T: Real, A: Algebra<T>>(x: &A) -> A {
     if x.shape().rank() < 2 {
         return x.refused(ErrorKind::Rank { expected: "at least 2 axes", found: x.shape().rank() });
     }
@@ -456,7 +472,8 @@ methods! {
         [[2], []] => |x| x[0].outer(x[1]), "1 axis is needed, not one with 0 axes";
     };
 
-    /// The sum of the diagonal of a matrix, or of each matrix of a batch; the last two axes are removed.
+    /// The sum of the diagonal of a matrix, or of each matrix of a batch; the last two axes are removed. (`NumPy` calls it
+    /// `trace`, which here is [what happened](crate::Var::trace).)
     ///
     /// # Errors
     /// Fewer than two axes.
@@ -464,17 +481,17 @@ methods! {
     /// ```
     /// # use autograd::{Graph, tensor};
     /// let g = Graph::<f64>::new();
-    /// assert_eq!(g.variable(tensor![[1.0, 2.0], [3.0, 4.0]]).trace().item()?, 5.0);
+    /// assert_eq!(g.variable(tensor![[1.0, 2.0], [3.0, 4.0]]).matrix_trace().item()?, 5.0);
     /// # Ok::<(), autograd::Error>(())
     /// ```
-    fn trace(x) => trace(x), samples: {
-        [[3, 3]] => |x| x[0].trace();
-        [[2, 3]] => |x| x[0].trace();
-        [[2, 1, 2, 3]] => |x| x[0].trace();
-        [[0, 0]] => |x| x[0].trace();
-        [[2, 0, 3]] => |x| x[0].trace();
+    fn matrix_trace(x) => matrix_trace(x), samples: {
+        [[3, 3]] => |x| x[0].matrix_trace();
+        [[2, 3]] => |x| x[0].matrix_trace();
+        [[2, 1, 2, 3]] => |x| x[0].matrix_trace();
+        [[0, 0]] => |x| x[0].matrix_trace();
+        [[2, 0, 3]] => |x| x[0].matrix_trace();
     }, errors: {
-        [[3]] => |x| x[0].trace(), "at least 2 axes is needed";
+        [[3]] => |x| x[0].matrix_trace(), "at least 2 axes is needed";
     };
 
     /// The elements whose position on axis `b` is `offset` more than on axis `a`; the two axes are removed, and the diagonal becomes the last

@@ -1,5 +1,7 @@
 //! Movement: other shapes, other orders, stretching. Nothing is computed.
 
+use std::borrow::Cow;
+
 use super::{Algebra, Handle, Linearity, Op, Sink, methods, resolve_axes};
 use crate::{
     error::{Error, ErrorKind},
@@ -132,6 +134,9 @@ impl Op<1> for BroadcastTo {
     fn name(&self) -> &'static str {
         "broadcast_to"
     }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(format!("broadcast({{0}}, {})", self.0).into())
+    }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
     }
@@ -157,6 +162,9 @@ struct BroadcastToDims(Vec<usize>);
 impl Op<1> for BroadcastToDims {
     fn name(&self) -> &'static str {
         "broadcast_to"
+    }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(format!("broadcast({{0}}, {:?})", self.0).into())
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear

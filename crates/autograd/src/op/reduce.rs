@@ -1,5 +1,7 @@
 //! Reductions over axes: sum, mean, product, extremes, counting.
 
+use std::borrow::Cow;
+
 use super::{Algebra, Handle, Linearity, Op, Sink, methods, scan};
 use crate::{
     elementary::Side,
@@ -19,6 +21,11 @@ pub(crate) struct Over {
 impl Over {
     pub(crate) fn axes(axes: impl Into<Axes>, keepdim: bool) -> Over {
         Over { axes: axes.into(), keepdim }
+    }
+
+    /// How a reduction of that name is written.
+    pub(crate) fn notation(&self, name: &str) -> Cow<'static, str> {
+        format!("{name}({{0}}{})", self.axes.notation()).into()
     }
 
     fn all() -> Over {
@@ -55,6 +62,9 @@ impl Op<1> for Sum {
     fn name(&self) -> &'static str {
         "sum"
     }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(self.0.notation("sum"))
+    }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
     }
@@ -81,6 +91,9 @@ impl Mean {
 impl Op<1> for Mean {
     fn name(&self) -> &'static str {
         "mean"
+    }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(self.0.notation("mean"))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -164,6 +177,9 @@ impl Op<1> for Extreme {
     fn name(&self) -> &'static str {
         if self.is_largest { "amax" } else { "amin" }
     }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(self.over.notation(self.name()))
+    }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         let (kept, shape) = self.over.shapes(x.shape())?;
         if x.is_empty() && !kept.is_empty() {
@@ -240,6 +256,9 @@ struct SumTo(Shape);
 impl Op<1> for SumTo {
     fn name(&self) -> &'static str {
         "sum_to"
+    }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(format!("sum({{0}}, to {})", self.0).into())
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
