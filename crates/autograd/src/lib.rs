@@ -122,6 +122,7 @@ mod guard;
 pub mod functional;
 pub mod check;
 pub mod trace;
+pub mod plot;
 
 pub use backward::{Gradients, Root};
 pub use error::{Error, ErrorKind};

@@ -55,6 +55,7 @@ mod train;
 mod per_example;
 pub mod checkpoint;
 pub mod check;
+pub mod lab;
 
 /// The crate of graphs and tensors that this one builds on.
 pub use autograd;
