@@ -3,6 +3,9 @@
 #[path = "../crates/nn/examples/book/typeset.rs"]
 mod typeset;
 
+#[path = "book/pictures.rs"]
+mod pictures;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -99,6 +102,21 @@ fn every_link_leads_somewhere() {
             }
         }
     }
+}
+
+/// `UPDATE_DOCS=1 cargo test -p nn --test workspace pictures` draws them anew.
+#[test]
+fn the_pictures_are_up_to_date() {
+    let pictures = pictures::all().unwrap();
+    for (name, picture) in &pictures {
+        let path = docs().join("pictures").join(name);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, picture).unwrap();
+        }
+        assert!(fs::read_to_string(&path).is_ok_and(|found| found == *picture), "docs/pictures/{name} is out of date");
+    }
+    let shown: BTreeSet<String> = pages().iter().flat_map(|page| links(&read(page))).filter(|link| link.starts_with("pictures/")).collect();
+    assert_eq!(shown, pictures.iter().map(|(name, _)| format!("pictures/{name}")).collect());
 }
 
 #[test]
