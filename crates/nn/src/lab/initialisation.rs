@@ -328,11 +328,11 @@ impl InitialisationReport {
     }
 
     /// By layer, the variance of activations and gradients of each start before training, and what is expected.
-    fn variances(&self, rows: usize, of: fn(&LayerProfile) -> (Option<f64>, Option<f64>)) -> Table {
+    fn variances(&self, rows: usize, of: impl Fn(&LayerProfile) -> (Option<f64>, Option<f64>)) -> Table {
         let names = self.runs.iter().flat_map(|run| [run.start.name.clone(), "theory".to_owned()]);
         let mut table = Table::new(["layer".to_owned()].into_iter().chain(names));
         for k in 0..rows {
-            let cells = self.runs.iter().flat_map(|run| match run.before.layers.get(k).map(of) {
+            let cells = self.runs.iter().flat_map(|run| match run.before.layers.get(k).map(&of) {
                 Some((found, expected)) => [optional(found), optional(expected)],
                 None => [String::new(), String::new()],
             });
