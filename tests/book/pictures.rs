@@ -16,8 +16,8 @@ type Drawn = Result<String, nn::Error>;
 /// All pictures, each with the name of its file in `docs/pictures`.
 pub(crate) fn all() -> Result<Vec<(&'static str, String)>, nn::Error> {
     Ok(vec![
-        ("activations.svg", activations("Activations", "g(z)", |y, _| y.value())?),
-        ("slopes.svg", activations("Slopes of activations", "g′(z)", |y, z| y.sum().backward()?.wrt(z).cloned())?),
+        ("activations.svg", activations("Activations", "g(z)", value)?),
+        ("slopes.svg", activations("Slopes of activations", "g′(z)", slope)?),
         ("losses.svg", losses()?),
         ("regression.svg", regression()?),
         ("logistic.svg", logistic()?),
@@ -28,6 +28,14 @@ pub(crate) fn all() -> Result<Vec<(&'static str, String)>, nn::Error> {
 
 fn pairs(x: &Tensor<f64>, y: &Tensor<f64>) -> Vec<(f64, f64)> {
     x.to_vec().into_iter().zip(y.to_vec()).collect()
+}
+
+fn value(y: Var<'_, f64>, _z: Var<'_, f64>) -> Result<Tensor<f64>, autograd::Error> {
+    y.value()
+}
+
+fn slope(y: Var<'_, f64>, z: Var<'_, f64>) -> Result<Tensor<f64>, autograd::Error> {
+    y.sum().backward()?.wrt(z).cloned()
 }
 
 /// A function of numbers as points between two ends.
@@ -50,9 +58,9 @@ fn activations(
     let ends = (-4.0, 4.0);
     let chart = Chart::new(title).x("z").y(Axis::new(label).range(-1.2, 2.2));
     let series = [
-        ("sigmoid", curve(ends, Var::sigmoid, of)?),
-        ("tanh", curve(ends, Var::tanh, of)?),
-        ("ReLU", curve(ends, Var::relu, of)?),
+        ("sigmoid", curve(ends, |z| z.sigmoid(), of)?),
+        ("tanh", curve(ends, |z| z.tanh(), of)?),
+        ("ReLU", curve(ends, |z| z.relu(), of)?),
         ("leaky ReLU, 0.1", curve(ends, |z| z.leaky_relu(0.1), of)?),
         ("ELU, 1", curve(ends, |z| z.elu(1.0), of)?),
     ];
@@ -62,12 +70,11 @@ fn activations(
 }
 
 fn losses() -> Drawn {
-    let value = |y: Var<'_, f64>, _: Var<'_, f64>| y.value();
     let numbers = Chart::new("Losses of a number")
         .x("prediction − target")
         .y("loss")
-        .with(Series::plain_line("squared error", curve((-2.0, 2.0), Var::square, value)?))
-        .with(Series::plain_line("absolute error", curve((-2.0, 2.0), Var::abs, value)?));
+        .with(Series::plain_line("squared error", curve((-2.0, 2.0), |z| z.square(), value)?))
+        .with(Series::plain_line("absolute error", curve((-2.0, 2.0), |z| z.abs(), value)?));
     let answers = Chart::new("Log-loss of a logit")
         .x("z")
         .y("loss")
