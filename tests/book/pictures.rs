@@ -16,8 +16,8 @@ type Drawn = Result<String, nn::Error>;
 /// All pictures, each with the name of its file in `docs/pictures`.
 pub(crate) fn all() -> Result<Vec<(&'static str, String)>, nn::Error> {
     Ok(vec![
-        ("activations.svg", activations("Activations", "g(z)", value)?),
-        ("slopes.svg", activations("Slopes of activations", "g′(z)", slope)?),
+        ("activations.svg", activations("Activations", "g(z)", (-1.2, 2.2), value)?),
+        ("slopes.svg", activations("Slopes of activations", "g′(z)", (-0.2, 1.2), slope)?),
         ("losses.svg", losses()?),
         ("regression.svg", regression()?),
         ("logistic.svg", logistic()?),
@@ -53,10 +53,11 @@ fn curve(
 fn activations(
     title: &str,
     label: &str,
+    (low, high): (f64, f64),
     of: impl for<'g> Fn(Var<'g, f64>, Var<'g, f64>) -> Result<Tensor<f64>, autograd::Error> + Copy,
 ) -> Drawn {
     let ends = (-4.0, 4.0);
-    let chart = Chart::new(title).x("z").y(Axis::new(label).range(-1.2, 2.2));
+    let chart = Chart::new(title).x("z").y(Axis::new(label).range(low, high));
     let series = [
         ("sigmoid", curve(ends, |z| z.sigmoid(), of)?),
         ("tanh", curve(ends, |z| z.tanh(), of)?),
@@ -65,7 +66,7 @@ fn activations(
         ("ELU, 1", curve(ends, |z| z.elu(1.0), of)?),
     ];
     // What leaves the picture above is cut off there.
-    let inside = |points: Vec<(f64, f64)>| points.into_iter().filter(|(_, y)| *y <= 2.2);
+    let inside = |points: Vec<(f64, f64)>| points.into_iter().filter(move |(_, y)| *y <= high);
     Ok(chart.with_all(series.map(|(name, points)| Series::plain_line(name, inside(points)))).to_svg())
 }
 
