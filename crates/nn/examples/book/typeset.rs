@@ -68,6 +68,8 @@ fn mathml(chapter: &str, formula: &str, display_mode: DisplayMode) -> Result<Str
     let mut text = String::new();
     let config = RenderConfig { display_mode, ..RenderConfig::default() };
     push_mathml(&mut text, events.into_iter().map(Ok::<_, std::convert::Infallible>), config).map_err(|why| failed(why.to_string()))?;
+    // A space of LaTeX becomes an entity that the writer escapes.
+    let text = text.replace("&amp;nbsp;", "\u{a0}");
     let (mut line, mut in_tag) = (String::with_capacity(text.len()), false);
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
