@@ -121,8 +121,8 @@ mod reason;
 mod guard;
 pub mod functional;
 pub mod check;
-pub mod trace;
 pub mod plot;
+pub mod trace;
 
 pub use backward::{Gradients, Root};
 pub use error::{Error, ErrorKind};
