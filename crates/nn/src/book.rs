@@ -18,6 +18,7 @@ chapters! {
     TheNeuron: "perceptron.md";
     Activations: "activations.md";
     Layers: "layers.md";
+    Nonlinearity: "why-a-nonlinearity.md";
     TheGraph: "graph.md";
     ChainRule: "chain-rule.md";
     Backward: "backward.md";
@@ -25,13 +26,18 @@ chapters! {
     Order: "order.md";
     Paths: "paths.md";
     Descent: "gradient-descent.md";
+    LossSurface: "loss-surface.md";
+    Initialisation: "initialisation.md";
+    Vanishing: "vanishing-gradients.md";
+    Vectorisation: "vectorisation.md";
     Digits: "digits.md";
+    Replication: "replication.md";
+    Trust: "trust-a-gradient.md";
     OwnOp: "own-op.md";
     OwnModel: "own-model.md";
     Engine: "engine-in-200-lines.md";
     Fast: "how-it-is-fast.md";
     Machines: "more-than-one-machine.md";
-    Trust: "trust-a-gradient.md";
     Derivatives: "derivatives.md";
     Testing: "testing.md";
     Performance: "performance.md";

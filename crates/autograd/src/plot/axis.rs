@@ -120,7 +120,7 @@ impl Axis {
         let values: Vec<f64> = match self.base {
             None => even(self.step(high - low, wanted)).filter(inside).collect(),
             Some(base) => {
-                let stride = ((high - low) / wanted).ceil().max(1.0);
+                let stride = ((high - low) / wanted - 0.3).ceil().max(1.0);
                 let powers: Vec<f64> = even(stride).filter(inside).map(|v| base.powf(v)).collect();
                 let parts: Vec<f64> = even(1.0).chain([low.floor()]).flat_map(|v| [1.0, 2.0, 5.0].map(|m| m * base.powf(v))).collect();
                 let mut parts: Vec<f64> = parts.into_iter().filter(|v| inside(&self.measure(*v))).collect();

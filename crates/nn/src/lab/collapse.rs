@@ -146,7 +146,7 @@ mod tests {
         // With biases, which are to be folded too.
         model.visit_mut(&crate::module::Name::ROOT, &mut |_, parameter| {
             if parameter.value().rank() == 1 {
-                parameter.set(Tensor::randn(**parameter.value().shape(), &mut rng).unwrap()).unwrap();
+                parameter.set(Tensor::randn(parameter.value().shape(), &mut rng).unwrap()).unwrap();
             }
         });
         (model, Tensor::randn([40, 5], &mut rng).unwrap())

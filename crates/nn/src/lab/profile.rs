@@ -279,9 +279,9 @@ impl Profile {
     fn expected_gradients(&self) -> Vec<(f64, f64)> {
         let mut points = Vec::new();
         let mut at = self.layers.last().map(|layer| layer.z_gradient);
-        for layer in self.layers.iter().rev() {
-            if let Some(factor) = layer.expected_factor {
-                at = at.map(|at| at * factor);
+        for (k, layer) in self.layers.iter().rev().enumerate() {
+            if k > 0 {
+                at = at.zip(layer.expected_factor).map(|(at, factor)| at * factor);
             }
             points.extend(at.map(|at| (layer.number as f64, at)));
         }

@@ -14,7 +14,7 @@ use crate::{error::Error, module::Parameters};
 ///
 /// A step of descent goes against the gradient g: w ← w − η g. To first order the loss then changes by −η‖g‖², which is always a gain; to second order by
 /// −η‖g‖² + ½ η² gᵀH g, where H is the matrix of second derivatives, which is a loss once η exceeds 2‖g‖² / gᵀH g. Around a minimum, descent converges for
-/// η < 2/λ, where λ is the largest eigenvalue of H there, and on a quadratic surface it diverges for every η above that.
+/// η < 2/λ, where λ is the largest eigenvalue of H there; on a quadratic surface, for η above that, it diverges from almost everywhere.
 ///
 /// ```
 /// use autograd::tensor;
