@@ -27,7 +27,7 @@ mod contour;
 mod draw;
 mod figure;
 mod heat;
-mod svg;
+pub(crate) mod svg;
 mod terminal;
 
 pub use axis::Axis;

@@ -21,8 +21,10 @@
 pub(crate) mod number;
 mod array;
 mod label;
+mod layout;
 mod record;
 mod rule;
+mod svg;
 mod verify;
 
 use serde::{Deserialize, Serialize};
