@@ -23,6 +23,10 @@ pub(crate) fn all() -> Result<Vec<(&'static str, String)>, nn::Error> {
         ("logistic.svg", logistic()?),
         ("cuts.svg", cuts()),
         ("learning-rates.svg", learning_rates()?),
+        ("fan-out.svg", fan_out()?),
+        ("sum-times-number.svg", sum_times_number()?),
+        ("neuron.svg", neuron()?),
+        ("diamond.svg", diamond()?),
     ])
 }
 
@@ -167,4 +171,36 @@ fn learning_rates() -> Drawn {
         .with(Series::plain_line("η = 0.09", shown(run(Sgd::new(0.09))?)))
         .with(Series::plain_line("η = 0.08, momentum 0.7", shown(run(Sgd::new(0.08).momentum(0.7))?)))
         .to_svg())
+}
+
+/// (a + b)(b + 1), where b is used twice.
+fn fan_out() -> Drawn {
+    let g = Graph::<f64>::new();
+    let (a, b) = (g.variable(2.0).named("a"), g.variable(1.0).named("b"));
+    let e = ((a + b).named("c") * (b + 1.0).named("d")).named("e");
+    Ok(e.trace()?.to_svg())
+}
+
+/// (x + y)z, of CS231n.
+fn sum_times_number() -> Drawn {
+    let g = Graph::<f64>::new();
+    let (x, y, z) = (g.variable(-2.0).named("x"), g.variable(5.0).named("y"), g.variable(-4.0).named("z"));
+    Ok(((x + y).named("q") * z).named("f").trace()?.to_svg())
+}
+
+/// The sigmoid neuron of CS231n, in steps.
+fn neuron() -> Drawn {
+    let g = Graph::<f64>::new();
+    let leaf = |name: &str, value: f64| g.variable(value).named(name);
+    let (w0, x0, w1, x1, w2) = (leaf("w0", 2.0), leaf("x0", -1.0), leaf("w1", -3.0), leaf("x1", -2.0), leaf("w2", -3.0));
+    let s = ((w0 * x0).named("p") + (w1 * x1).named("q") + w2).named("s");
+    let u = ((-s).named("n").exp().named("t") + 1.0).named("u");
+    Ok((1.0 / u).named("f").trace()?.to_svg())
+}
+
+/// u² + u with u = 3x: two ways from u to the result, of different length.
+fn diamond() -> Drawn {
+    let g = Graph::<f64>::new();
+    let u = (3.0 * g.variable(2.0).named("x")).named("u");
+    Ok((u.square().named("v") + u).named("y").trace()?.to_svg())
 }
