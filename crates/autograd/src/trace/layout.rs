@@ -4,20 +4,17 @@
 //! by the longest way, an order within each by the means of the neighbours, and heights that draw neighbours together as far as the
 //! order allows.
 
-use serde::{Deserialize, Serialize};
-
 /// A drawing of a graph.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Layout {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Layout {
     /// Its width in pixels.
-    pub width: f64,
+    pub(crate) width: f64,
     /// Its height in pixels.
-    pub height: f64,
+    pub(crate) height: f64,
     /// The middles of the nodes.
-    pub middles: Vec<(f64, f64)>,
+    pub(crate) middles: Vec<(f64, f64)>,
     /// For each edge, the points that it goes through, from the right side of one node to the left side of another.
-    pub wires: Vec<Vec<(f64, f64)>>,
+    pub(crate) wires: Vec<Vec<(f64, f64)>>,
 }
 
 /// Between columns, and between the nodes of one.
