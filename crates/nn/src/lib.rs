@@ -74,42 +74,5 @@ pub use per_example::per_example_grad;
 pub use perceptron::Perceptron;
 pub use train::{Epoch, Fit, History, fit, fit_with_metric};
 
-/// The examples of the README compile and run.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
-
-/// So do those of the guide to derivatives.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/derivatives.md")]
-struct Derivatives;
-
-/// And those of the chapter on gradient checks.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/trust-a-gradient.md")]
-struct Trust;
-
-/// And those of the chapters on how training works.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/why-a-nonlinearity.md")]
-struct Nonlinearity;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/initialisation.md")]
-struct Initialisation;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/vanishing-gradients.md")]
-struct Vanishing;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/vectorisation.md")]
-struct Vectorisation;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/loss-surface.md")]
-struct LossSurface;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/replication.md")]
-struct Replication;
+mod book;
