@@ -20,6 +20,8 @@
 
 pub(crate) mod number;
 mod array;
+mod explain;
+mod notation;
 mod label;
 mod record;
 mod rule;
@@ -28,6 +30,8 @@ mod verify;
 use serde::{Deserialize, Serialize};
 
 pub use array::Array;
+pub use explain::{Explanation, Note, Topic};
+pub use notation::Notation;
 pub(crate) use record::record;
 pub use verify::Deviation;
 
@@ -233,7 +237,8 @@ impl Options {
 }
 
 /// One step of a run, in the order in which they happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Step {
     /// A node gets its value.
     Forward(usize),

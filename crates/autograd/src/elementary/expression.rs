@@ -221,11 +221,24 @@ impl Expression {
     /// The formula in LaTeX, for mathematics mode.
     #[must_use]
     pub fn to_latex(&self) -> String {
-        self.write(Style::Latex)
+        self.to_latex_with(|_| None)
+    }
+
+    /// The formula in LaTeX, with some names written in a way of their own.
+    ///
+    /// ```
+    /// use autograd::elementary::Expression;
+    /// let product = Expression::call("mul", None, &[&Expression::name("dy"), &Expression::name("x")]);
+    /// let latex = product.to_latex_with(|name| (name == "dy").then(|| r"\frac{\partial L}{\partial y}".to_owned()));
+    /// assert_eq!(latex, r"\frac{\partial L}{\partial y} \cdot x");
+    /// ```
+    #[must_use]
+    pub fn to_latex_with(&self, of: impl Fn(&str) -> Option<String>) -> String {
+        self.write(Style::Latex, &of)
     }
 
     /// Operands stand before what is made of them, so this is a loop, however deep the formula is.
-    fn write(&self, style: Style) -> String {
+    fn write(&self, style: Style, latex_of: &dyn Fn(&str) -> Option<String>) -> String {
         let parts = &self.0;
         let mut uses = vec![0usize; parts.len()];
         parts.iter().flat_map(Part::operands).for_each(|&x| uses[x] += 1);
@@ -233,7 +246,7 @@ impl Expression {
         for (at, part) in parts.iter().enumerate() {
             let (mut text, mut binding) = match style {
                 Style::Text => write_part(parts, &texts, at),
-                Style::Latex => latex_part(parts, &texts, at),
+                Style::Latex => latex_part(parts, &texts, at, latex_of),
             };
             if text.chars().count() > LONGEST {
                 let cut = if style == Style::Text { " …" } else { r"\ldots" };
@@ -256,7 +269,7 @@ impl Expression {
 /// The formula as text, with as few brackets as can be.
 impl std::fmt::Display for Expression {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.write(Style::Text))
+        f.write_str(&self.write(Style::Text, &|_| None))
     }
 }
 
@@ -284,13 +297,19 @@ impl Operands<'_> {
         }
     }
 
+    /// Whether an operand is a certain number, and not one of two.
     fn is(&self, k: usize, c: f64) -> bool {
-        self.places.get(k).is_some_and(|&x| matches!(self.parts[x], Part::Number(d) if d == c))
+        self.places.get(k).is_some_and(|&x| matches!(self.parts[x], Part::Number(d) if d == c)) && !self.are_numbers()
+    }
+
+    /// Whether all is numbers, so that it is a calculation, of which every factor is shown.
+    fn are_numbers(&self) -> bool {
+        self.places.iter().all(|&x| matches!(self.parts[x], Part::Number(_)))
     }
 
     /// Whether it is something times itself.
     fn is_square(&self) -> bool {
-        self.written(0).0 == self.written(1).0 && !self.written(0).0.contains('…')
+        !self.are_numbers() && self.written(0).0 == self.written(1).0 && !self.written(0).0.contains('…')
     }
 
     fn all(&self) -> impl Iterator<Item = String> + '_ {
@@ -447,10 +466,11 @@ pub(crate) fn latex_number(c: f64) -> String {
     }
 }
 
-fn latex_part(parts: &[Part], texts: &[Option<Written>], id: usize) -> Written {
+fn latex_part(parts: &[Part], texts: &[Option<Written>], id: usize, latex_of: &dyn Fn(&str) -> Option<String>) -> Written {
     use Binding::{Atom, Comparison, Power, Product, Sign, Sum};
     let (function, operands, parameters, notation) = match &parts[id] {
-        Part::Name(name) => return (latex_name(name), Atom),
+        // A fraction would be read wrongly under a power.
+        Part::Name(name) => return latex_of(name).map_or_else(|| (latex_name(name), Atom), |latex| (latex, Power)),
         Part::Number(c) => {
             let text = latex_number(*c);
             let binding = if *c < 0.0 {

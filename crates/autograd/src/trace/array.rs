@@ -54,6 +54,12 @@ impl Array {
         self.shape.is_empty()
     }
 
+    /// Whether every element is finite; not so if the extremes are unknown, unless there is no element.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.is_empty() || (self.min.is_finite() && self.max.is_finite())
+    }
+
     /// The number, if it is a single one.
     #[must_use]
     pub fn item(&self) -> Option<f64> {
