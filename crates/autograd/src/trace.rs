@@ -21,6 +21,7 @@
 pub(crate) mod number;
 mod array;
 mod explain;
+mod html;
 mod notation;
 mod label;
 mod record;

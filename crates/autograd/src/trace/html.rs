@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use serde::Serialize;
+use serde_json::Value;
 
-use super::{Explanation, Notation, Trace, explain::Topic};
+use super::{Explanation, Notation, Topic, Trace};
 
 /// The frame of the page; `{{name}}` is filled in.
 const FRAME: &str = include_str!("html/page.html");
@@ -26,18 +27,19 @@ const PROGRAM: [&str; 10] = [
 /// What the program of the page reads.
 #[derive(Serialize)]
 struct Data<'a> {
-    trace: &'a Trace,
-    words: Vec<Words>,
+    trace: Value,
+    words: &'a [Words],
 }
 
 /// A step in words, as text.
 #[derive(Serialize)]
 struct Words {
     title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     formula: Option<String>,
-    local: Option<String>,
-    numbers: Option<String>,
-    sum: Option<String>,
+    /// The page computes these lines itself.
+    #[serde(skip)]
+    lines: Vec<String>,
     notes: Vec<Remark>,
 }
 
@@ -56,17 +58,9 @@ impl From<Explanation> for Words {
         Words {
             title: step.title,
             formula: text(step.formula),
-            local: text(step.local),
-            numbers: text(step.numbers),
-            sum: text(step.sum),
+            lines: [step.local, step.numbers, step.sum].into_iter().filter_map(text).collect(),
             notes: step.notes.into_iter().map(remark).collect(),
         }
-    }
-}
-
-impl Words {
-    fn lines(&self) -> impl Iterator<Item = &String> {
-        [&self.formula, &self.local, &self.numbers, &self.sum].into_iter().flatten()
     }
 }
 
@@ -91,7 +85,7 @@ impl Trace {
         let title = escaped(title);
         let list = listed(&words);
         // It fails only for maps with keys that are no texts.
-        let data = in_script(&serde_json::to_string(&Data { trace: self, words }).unwrap_or_default());
+        let data = in_script(&serde_json::to_string(&Data { trace: compact(serde_json::to_value(self).unwrap_or_default()), words: &words }).unwrap_or_default());
         let program = PROGRAM.concat();
         filled(FRAME, |name| match name {
             "lang" => "en",
@@ -103,6 +97,24 @@ impl Trace {
             "js" => &program,
             _ => "",
         })
+    }
+}
+
+/// The same data, with a number in the place of an array that is one, and without what is null or false.
+fn compact(value: Value) -> Value {
+    match value {
+        Value::Object(mut map) => {
+            let is_number = map.get("shape").and_then(Value::as_array).is_some_and(Vec::is_empty);
+            match map.get_mut("elements").and_then(Value::as_array_mut) {
+                Some(elements) if is_number && elements.len() == 1 => elements.remove(0),
+                _ => {
+                    let kept = map.into_iter().filter(|(_, v)| !v.is_null() && *v != Value::Bool(false));
+                    Value::Object(kept.map(|(key, v)| (key, compact(v))).collect())
+                }
+            }
+        }
+        Value::Array(all) => Value::Array(all.into_iter().map(compact).collect()),
+        value => value,
     }
 }
 
@@ -155,10 +167,14 @@ fn in_script(json: &str) -> String {
 fn listed(words: &[Words]) -> String {
     let mut out = String::new();
     for step in words {
-        let lines: Vec<String> = step.lines().map(|line| escaped(line)).collect();
-        let notes: Vec<String> = step.notes.iter().map(|note| format!("{}.", escaped(&note.text))).collect();
+        let lines: Vec<String> = step.formula.iter().chain(&step.lines).map(|line| format!("<div class=\"formula\">{}</div>", escaped(line))).collect();
+        let notes = step.notes.iter().map(|note| match &note.formula {
+            Some(formula) => format!("{}: {}.", escaped(&note.text), escaped(formula)),
+            None => format!("{}.", escaped(&note.text)),
+        });
+        let notes: Vec<String> = notes.collect();
         // Writing to a text does not fail.
-        let _ = writeln!(out, "<li><b>{}</b><br>{}<br>{}</li>", escaped(&step.title), lines.join("<br>"), notes.join(" "));
+        let _ = writeln!(out, "<li><b>{}</b>{}{}</li>", escaped(&step.title), lines.concat(), notes.join(" "));
     }
     out
 }

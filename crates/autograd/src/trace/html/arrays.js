@@ -44,7 +44,7 @@ function picture(array, most) {
   return made;
 }
 
-const summary = array => W.array(digits(array.min), digits(array.mean), digits(array.max));
+const summary = array => array.min === array.max ? W.all(digits(array.min)) : W.array(digits(array.min, 4), digits(array.mean, 4), digits(array.max, 4));
 
 /** An array in a pane: a number, a table of numbers, a heat map, or extremes alone. */
 function shown(array, kind, hiddenAt = -1) {
@@ -57,13 +57,13 @@ function shown(array, kind, hiddenAt = -1) {
   let body;
   if (rows <= 12 && columns <= 10) {
     const cell = k => `<td style="background:${css(tint(array.elements[k], most))}"${k === hiddenAt ? ' class="asked"' : ""}>` +
-      `${k === hiddenAt ? "?" : digits(array.elements[k])}</td>`;
+      `${k === hiddenAt ? "?" : digits(array.elements[k], 4)}</td>`;
     const row = (_, i) => `<tr>${Array.from({ length: columns }, (_, j) => cell(i * columns + j)).join("")}</tr>`;
     body = `<table class="heat ${kind}">${Array.from({ length: rows }, row).join("")}</table>`;
   } else {
     const map = picture(array, Math.floor(Math.sqrt(MOST_CELLS)));
     body = `<img class="heat" alt="" src="${map.url}" style="aspect-ratio:${map.w}/${map.h};width:${Math.min(260, Math.max(60, map.w * 8))}px">` +
-      (map.each > 1 ? `<br><small>${W.coarse(map.each)}</small>` : "");
+      `<small>${W.scale(digits(most, 4))}${map.each > 1 ? ` · ${W.coarse(map.each)}` : ""}</small>`;
   }
-  return `<div class="array">${head}<div class="scroll">${body}</div><small>${summary(array)} · ${W.scale(digits(most))}</small></div>`;
+  return `<div class="array">${head}<div class="scroll">${body}</div><small>${summary(array)}</small></div>`;
 }

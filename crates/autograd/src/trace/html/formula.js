@@ -2,20 +2,20 @@
 
 const escaped = text => String(text).replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 
-/** A number as short as it is, or with five significant digits. */
-function digits(v) {
+/** A number as short as it is, or with so many significant digits. */
+function digits(v, most = 5) {
   if (Number.isNaN(v)) return "NaN";
   if (!Number.isFinite(v)) return v < 0 ? "−∞" : "∞";
   let text = Object.is(v, -0) ? "-0" : String(v);
-  if (text.length > 8 || text.includes("e")) {
+  if (text.length > most + 3 || text.includes("e")) {
     const size = Math.abs(v);
     if (size >= 1e-3 && size < 1e5) {
       let decimals = 0;
-      while (decimals < 8 && size * 10 ** decimals < 9999.5) decimals++;
+      while (decimals < 8 && size * 10 ** decimals < 10 ** (most - 1) - 0.5) decimals++;
       text = v.toFixed(decimals);
       if (text.includes(".")) text = text.replace(/\.?0+$/, "");
     } else {
-      text = v.toExponential(4).replace(/\.?0*e\+?/, "e");
+      text = v.toExponential(most - 1).replace(/\.?0*e\+?/, "e");
     }
   }
   return text.replace(/-/g, "−");

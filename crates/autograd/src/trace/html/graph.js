@@ -32,7 +32,7 @@ function measured(box) {
     const isShort = parameters.length <= 3;
     box.title = cut(box.group, 22);
     box.lines = [W.collapsed(box.nodes.length), ...(isShort ? parameters : []).map(p => cut(`${p.name.slice(p.name.lastIndexOf(".") + 1)} ${shapeText(p.value.shape)}`, 24))];
-    box.w = Math.max(110, 24 + 7.6 * box.title.length, 20 + 6.7 * Math.max(...box.lines.map(line => line.length)));
+    box.w = Math.max(110, 44 + 8.6 * box.title.length, 20 + 6.7 * Math.max(...box.lines.map(line => line.length)));
     box.h = 30 + 16 * box.lines.length;
     return;
   }
@@ -42,7 +42,7 @@ function measured(box) {
   box.formula = isLeaf(node) ? "" : cut(plainFormula(node), 24);
   box.hasGradient = node.needs_gradient;
   box.isArray = node.value.shape.length > 0;
-  box.w = Math.max(box.isArray ? 128 : 104, 24 + 7.8 * [...box.title].length + 6.6 * box.shape.length, 22 + 6.7 * [...box.formula].length);
+  box.w = Math.max(box.isArray ? 128 : 118, 26 + 8.4 * [...box.title].length + 6.6 * box.shape.length, 22 + 6.7 * [...box.formula].length);
   box.top = box.formula ? 39 : 24;
   box.h = box.top + (box.isArray ? 66 : box.hasGradient ? 40 : 22);
 }
@@ -86,10 +86,7 @@ function build() {
   scene.innerHTML = `${parts.join("")}<g id="tags"></g>`;
   boxes.forEach((box, b) => {
     box.element = $(`box${b}`);
-    box.value = box.element.querySelector(".value");
-    box.grad = box.element.querySelector(".gradient");
-    box.label = box.element.querySelector(".state");
-    box.images = box.element.querySelectorAll("image");
+    box.isFilled = box.group !== null;
   });
   lines.forEach((line, k) => { line.element = $(`line${k}`); });
   svg.classList.toggle("many", boxes.length > MOST_PICTURES);
@@ -114,8 +111,8 @@ function drawn(box, b) {
   if (box.isArray) {
     inner += text(inset, box.top + 10, "label", W.value);
     if (box.hasGradient) inner += text(w / 2 + 6, box.top + 10, "label state", W.grad);
-    inner += `<image x="${inset}" y="${box.top + 14}" width="${w / 2 - inset - 6}" height="44" preserveAspectRatio="xMinYMin"/>`;
-    if (box.hasGradient) inner += `<image x="${w / 2 + 6}" y="${box.top + 14}" width="${w / 2 - inset - 6}" height="44" preserveAspectRatio="xMinYMin"/>`;
+    inner += `<image x="${inset}" y="${box.top + 15}" preserveAspectRatio="none"/>`;
+    if (box.hasGradient) inner += `<image x="${w / 2 + 6}" y="${box.top + 15}" preserveAspectRatio="none"/>`;
     inner += `<text class="value left" x="${inset}" y="${box.top + 30}"></text>`;
     if (box.hasGradient) inner += `<text class="gradient left" x="${w / 2 + 6}" y="${box.top + 30}"></text>`;
   } else {
@@ -123,7 +120,24 @@ function drawn(box, b) {
     if (box.hasGradient) inner += text(inset, box.top + 29, "label state", W.grad) + `<text class="gradient" x="${w - inset}" y="${box.top + 29}"></text>`;
   }
   const title = isLeaf(node) ? "" : ` = ${plainFormula(node)}`;
-  return `<g ${place} class="box ${node.kind}"><title>${escaped(node.name + title)}</title><rect class="frame" width="${w}" height="${h}" rx="${radius}"/>${inner}</g>`;
+  box.inner = inner;
+  return `<g ${place} class="box ${node.kind}"><title>${escaped(node.name + title)}</title><rect class="frame" width="${w}" height="${h}" rx="${radius}"/></g>`;
+}
+
+/** Writes into the boxes in sight what stands in them: of large graphs most are never looked at. */
+function fill() {
+  if (view.k < FAR) return;
+  const [left, top] = [-view.x / view.k, -view.y / view.k], [w, h] = [svg.clientWidth / view.k, svg.clientHeight / view.k];
+  boxes.forEach((box, b) => {
+    if (box.isFilled || box.x + box.w < left - w || box.x - box.w > left + 2 * w || box.y + box.h < top - h || box.y - box.h > top + 2 * h) return;
+    box.isFilled = true;
+    box.element.insertAdjacentHTML("beforeend", box.inner);
+    box.value = box.element.querySelector(".value");
+    box.grad = box.element.querySelector(".gradient");
+    box.label = box.element.querySelector(".state");
+    box.images = box.element.querySelectorAll("image");
+    paint(b);
+  });
 }
 
 /** Shows in a box what is known of it after the current step. */
@@ -137,23 +151,31 @@ function paint(b) {
   const hides = hiddenNow();
   classes.toggle("known", isKnown);
   classes.toggle("partial", gradient.n > 0 && !gradient.isComplete);
+  if (!box.isFilled) return;
   const write = (element, k, array, isHidden) => {
     if (!element) return;
     let text = "";
     const image = box.images[k];
     if (isHidden) text = "?";
-    else if (array && !box.isArray) text = array.elements ? digits(array.elements[0]) : W.nothing;
-    else if (array && (!array.elements || boxes.length > MOST_PICTURES)) text = `${digits(array.min)} … ${digits(array.max)}`;
+    else if (array && !box.isArray) text = array.elements ? digits(array.elements[0], 4) : W.nothing;
+    else if (array && (!array.elements || boxes.length > MOST_PICTURES)) text = `±${digits(largest(array), 3)}`;
     if (element.textContent !== text) element.textContent = text;
     if (!image) return;
     const hasPicture = array && array.elements && array.elements.length && !text;
-    const url = hasPicture ? picture(array, 16).url : "";
-    if (image.dataset.url !== url) { image.dataset.url = url; image.setAttribute("href", url || "data:,"); image.style.display = url ? "" : "none"; }
+    const map = hasPicture ? picture(array, 16) : null, url = map ? map.url : "";
+    if (image.dataset.url === url) return;
+    image.dataset.url = url;
+    image.style.display = map ? "inline" : "none";
+    if (!map) return;
+    const each = Math.min((box.w / 2 - 20) / map.w, 44 / map.h, 12);
+    image.setAttribute("href", url);
+    image.setAttribute("width", each * map.w);
+    image.setAttribute("height", each * map.h);
   };
   write(box.value, 0, isKnown ? trace.nodes[id].value : null, hides && hides.of === "value" && hides.node === id);
   write(box.grad, 1, gradient.array, hides && hides.of === "gradient" && hides.node === id);
   if (box.label) {
-    const label = gradient.of > 1 && gradient.n > 0 && !gradient.isComplete ? `${W.grad} ${W.of(gradient.n, gradient.of)}` : W.grad;
+    const label = gradient.of > 1 && gradient.n > 0 && !gradient.isComplete ? W.of(gradient.n, gradient.of) : W.grad;
     if (box.label.textContent !== label) box.label.textContent = label;
   }
 }
@@ -180,7 +202,7 @@ function redraw(isAnew) {
     const p = line.element.getPointAtLength(line.element.getTotalLength() * 0.5), w = 12 + 6.7 * text.length;
     tags += `<g class="tag ${kind}" transform="translate(${p.x.toFixed(1)} ${p.y.toFixed(1)})"><rect x="${-w / 2}" y="-10" width="${w}" height="20" rx="10"/><text y="4">${text}</text></g>`;
   };
-  const told = array => item(array) !== undefined ? digits(item(array)) : array ? shapeText(array.shape) : "0";
+  const told = array => item(array) !== undefined ? digits(item(array), 3) : array ? shapeText(array.shape) : "0";
   if (now.is === "forward") {
     trace.nodes[now.node].inputs.forEach((x, k) => { const line = lineInto(now.node, k); mark(line && line.element, "flow"); });
   } else if (now.is === "contribution") {
@@ -202,11 +224,12 @@ function redraw(isAnew) {
 }
 
 // The view.
-const view = { x: 0, y: 0, k: 1 };
+const view = { x: 0, y: 0, k: 1 }, FAR = 0.32;
 function look(isSmooth) {
   scene.style.transition = isSmooth && boxes.length <= 200 ? "transform .25s ease" : "none";
   scene.style.transform = `translate(${view.x.toFixed(1)}px,${view.y.toFixed(1)}px) scale(${view.k.toFixed(4)})`;
-  svg.classList.toggle("far", view.k < 0.32);
+  svg.classList.toggle("far", view.k < FAR);
+  fill();
 }
 function fitted() {
   const { clientWidth: w, clientHeight: h } = svg;

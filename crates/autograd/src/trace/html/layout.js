@@ -1,6 +1,6 @@
 // Where boxes stand: in columns from left to right, with few crossings (K. Sugiyama, S. Tagawa and M. Toda 1981).
 
-const GAP = { x: 56, y: 16 };
+const GAP = { x: 68, y: 16 };
 
 /** Gives `x`, `y` (middles) to boxes with `w`, `h`, `key`, and points to edges between them; boxes come in the order of their keys. */
 function arrange(boxes, edges) {

@@ -4,14 +4,14 @@ let at = 0, timer = null;
 
 function panes() { nowPane(); cardPane(); }
 /** Shows everything anew: after a change of inputs, an answer, or of the quiz. */
-function refresh() { redraw(true); panes(); listPane(true); say(); }
+function refresh() { redraw(true); panes(); listPane(); say(); }
 
 /** The step for a screen reader. */
 function say() {
   const now = steps[at], hides = hiddenNow();
   const text = `${now.is === "forward" ? W.forward : W.backward} ${at + 1}: ${words[at].title}. `;
-  const lines = isEdited ? [resultOf(at)] : [words[at].formula, words[at].local, words[at].numbers, words[at].sum].filter(Boolean);
-  $("spoken").textContent = text + (hides ? `${hides.name} = ?` : lines.join(". "));
+  const lines = [words[at].formula, hides ? `${hides.name} = ?` : resultOf(at), ...words[at].notes.filter(note => note.topic === "count").map(note => note.text)];
+  $("spoken").textContent = text + lines.filter(Boolean).join(". ");
 }
 
 function go(s, isFromAddress) {
@@ -20,7 +20,7 @@ function go(s, isFromAddress) {
   redraw(false);
   follow();
   panes();
-  listPane(false);
+  listPane();
   say();
   $("slider").value = at + 1;
   $("slider").setAttribute("aria-valuetext", `${at + 1}: ${words[at].title}`);
@@ -40,11 +40,12 @@ function addressed() {
   return found ? Number(found[1]) - 1 : null;
 }
 
+const ICONS = { play: $("play").querySelector("path").getAttribute("d"), pause: "M3 3h4v10H3zM9 3h4v10H9z" };
 function stop() {
   clearInterval(timer);
   timer = null;
-  $("play").textContent = "▶▶";
-  label($("play"), W.play);
+  $("play").querySelector("path").setAttribute("d", ICONS.play);
+  $("play").lastChild.textContent = W.play;
 }
 function play() {
   if (timer) { stop(); return; }
@@ -54,8 +55,8 @@ function play() {
     go(at + 1);
   };
   timer = setInterval(tick, Number($("speed").value));
-  $("play").textContent = "❚❚";
-  label($("play"), W.pause);
+  $("play").querySelector("path").setAttribute("d", ICONS.pause);
+  $("play").lastChild.textContent = W.pause;
 }
 function label(element, text) { element.setAttribute("aria-label", text); element.title = text; }
 
@@ -75,12 +76,9 @@ function setQuiz(isOn) {
   if (isOn && $("answer")) $("answer").focus();
 }
 
-/** All steps as a list, for paper. */
+/** All steps as a list, for paper: the list that stands there for browsers without a program. */
 function paper() {
-  if ($("paper").innerHTML && !isEdited) return;
-  const one = word => `<li><b>${escaped(word.title)}</b>${[word.formula, word.local, word.numbers, word.sum].filter(Boolean).map(line => `<div class="formula">${escaped(line)}</div>`).join("")}` +
-    `${word.notes.length ? `<p>${word.notes.map(note => escaped(`${note.text}.${note.formula ? ` ${note.formula}` : ""}`)).join(" ")}</p>` : ""}</li>`;
-  $("paper").innerHTML = `<h2>${W.steps}</h2><ol>${words.map(one).join("")}</ol>`;
+  $("paper").innerHTML = (isEdited ? `<p>${W.paper}</p>` : "") + document.querySelector("noscript").textContent;
 }
 addEventListener("beforeprint", () => {
   paper();
@@ -121,7 +119,7 @@ const handlers = { first: () => go(0), back: () => go(at - 1), step: () => go(at
 for (const [id, handler] of Object.entries(handlers)) { $(id).addEventListener("click", () => { stop(); handler(); }); label($(id), W[id]); }
 for (const id of ["closer", "further"]) { $(id).addEventListener("click", () => zoom(id === "closer" ? 1.25 : 0.8)); label($(id), W[id]); }
 $("play").addEventListener("click", play);
-label($("play"), W.play);
+$("play").lastChild.textContent = W.play;
 $("fit").addEventListener("click", () => fit(true));
 $("fold").addEventListener("click", () => { for (const group of groups.keys()) closed.add(group); rebuild(); });
 $("unfold").addEventListener("click", () => { closed.clear(); rebuild(); });
@@ -145,12 +143,12 @@ $("about").textContent = W.title(size, steps.length, original.element);
 $("legend").innerHTML = Object.entries(W.legend).map(([kind, text]) => `<li class="${kind}">${text}</li>`).join("");
 if (closed.size) { $("notice").textContent = W.folded(size.toLocaleString("en"), MOST_NODES.toLocaleString("en")); $("notice").hidden = false; }
 
-buildList();
 buildLive();
 build();
 at = Math.max(0, Math.min(steps.length - 1, addressed() ?? 0));
+panes();
 redraw(true);
 startView();
 go(at, true);
-listPane(true);
+listPane();
 window.explainer = { evaluate, judge, questionOf, steps, get at() { return at; }, get trace() { return trace; }, get boxes() { return boxes; }, go, again, canEdit };

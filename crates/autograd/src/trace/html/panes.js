@@ -30,33 +30,34 @@ const between = sign => `<span class="sign">${sign}</span>`;
 
 /** What is said about a step; numbers that a change of the inputs would make wrong are left out. */
 const NUMBERS = ["choice", "entry", "not_finite", "cap", "count"];
+const remark = note => `<li class="${note.topic}">${escaped(note.text)}.${note.formula ? ` <span class="formula">${escaped(note.formula)}</span>` : ""}</li>`;
 function remarks(s, left = []) {
   const notes = words[s].notes.filter(note => !left.includes(note.topic) && !(isEdited && NUMBERS.includes(note.topic)));
   if (!notes.length) return "";
-  const one = note => `<li class="${note.topic}">${escaped(note.text)}.${note.formula ? ` <span class="formula">${escaped(note.formula)}</span>` : ""}</li>`;
-  return `<ul class="remarks">${notes.map(one).join("")}</ul>`;
+  return `<ul class="remarks">${notes.map(remark).join("")}</ul>`;
 }
 
 function forwardPane(s, hides) {
   const id = steps[s].node, node = trace.nodes[id], name = nameHtml(id, node.name), index = hides ? hides.index : -1;
   const value = shown(node.value, "value", index);
-  if (!node.formula) return equations([row(name, `= ${value}`)]);
+  const isArray = item(node.value) === undefined;
+  if (!node.formula) return isArray ? [equations([row(name, `<sub>${shapeText(node.value.shape)}</sub>`)]), value] : [equations([row(name, `= ${value}`)])];
   const rows = [row(name, `= ${written(node.formula, named)}`)];
   if (!bare(node.formula)) rows.push(row("", `= ${written(node.formula, numbered)}`));
-  rows.push(row("", `= ${value}`));
-  return equations(rows);
+  if (!isArray) rows.push(row("", `= ${value}`));
+  return isArray ? [equations(rows), `<div class="product arrays">${factor("result known", name, value, W.value)}</div>`] : [equations(rows)];
 }
 
 function backwardPane(s, hides) {
   const step = steps[s], visit = trace.visits[step.visit], edge = edgeOf(step), [from, into] = [step.from, step.node];
-  if (!edge.contribution) return "";
+  if (!edge.contribution) return ["", ""];
   const name = trace.nodes[into].gradient_name, isNumber = item(edge.contribution) !== undefined, isSumHidden = hides && edge.nth > 1;
   const upstream = visit.upstream.length === 1 ? visit.upstream[0][1] : null;
   const own = hides && !isSumHidden ? hides.index : -1;
-  let html = "";
+  let top, html = "";
   if (edge.local_formula && isNumber && item(edge.local) !== undefined && upstream) {
     const g = item(upstream), local = item(edge.local);
-    html += equations([row(gradientHtml(into), `+= ${gradientHtml(from)} · ${fraction(from, into)}`),
+    top = equations([row(gradientHtml(into), `+= ${gradientHtml(from)} · ${fraction(from, into)}`),
       row(fraction(from, into), `= ${[written(edge.local_formula, named), ...(bare(edge.local_formula) ? [] : [written(edge.local_formula, numbered)]),
         `<b>${digits(local)}</b>`].filter((text, k, all) => k === 0 || text.replace(/<\/?b[^>]*>/g, "") !== all[k - 1]).join(" = ")}`)]);
     html += `<div class="product">${factor("gradient", gradientHtml(from), digits(g), W.upstream)}${between("×")}` +
@@ -72,11 +73,11 @@ function backwardPane(s, hides) {
       rows.push(row(gradientHtml(into), `+= ${written(edge.rule, named)}`));
       if (!bare(edge.rule)) rows.push(row(shape ? `<sub>${shape}</sub>` : "", `= ${written(edge.rule, numbered)}`));
     }
-    html += equations(rows);
-    const arrays = [];
+    top = equations(rows);
+    const arrays = [], constant = edge.local_formula && bare(edge.local_formula) && "number" in edge.local_formula[0];
     if (upstream) arrays.push(factor("gradient", gradientHtml(from), shown(upstream, "gradient"), W.upstream));
-    if (edge.local) arrays.push(between("⊙"), factor("local", fraction(from, into), shown(edge.local, ""), W.local));
-    if (arrays.length) arrays.push(between(edge.local ? "=" : "→"));
+    if (edge.local && !constant) arrays.push(between("⊙"), factor("local", fraction(from, into), shown(edge.local, ""), W.local));
+    if (arrays.length) arrays.push(between(edge.local && !constant ? "=" : "→"));
     arrays.push(factor("gradient result", `+= ${escaped(name)}`, shown(edge.contribution, "gradient", own), W.contribution));
     html += `<div class="product arrays">${arrays.join("")}</div>`;
   }
@@ -89,7 +90,7 @@ function backwardPane(s, hides) {
   const dots = edge.of > 1 && edge.of <= 24 ? `<span class="dots" aria-hidden="true">${"●".repeat(edge.nth)}${"○".repeat(edge.of - edge.nth)}</span> ` : "";
   html += `<p class="sum ${isDone ? "done" : ""}">${dots}${sum}${count}</p>`;
   if (edge.nth > 1 && !isNumber) html += `<div class="product arrays">${factor("gradient", gradientHtml(into), shown(edge.sum, "gradient", isSumHidden ? hides.index : -1), W.total)}</div>`;
-  return html;
+  return [top, html];
 }
 
 /** The step in formulas, numbers and words. */
@@ -98,13 +99,14 @@ function nowPane() {
   const phase = step.is === "forward" ? W.forward : W.backward;
   let body;
   if (step.is === "forward") body = forwardPane(at, hides);
-  else if (step.is === "seed") body = equations([row(gradientHtml(root), `= ${fraction(root, root)} = <b class="gradient">1</b>`)]);
+  else if (step.is === "seed") body = [equations([row(gradientHtml(root), `= ${fraction(root, root)} = <b class="gradient">1</b>`)])];
   else body = backwardPane(at, hides);
   // What the page shows itself, and what would give the answer away.
-  const left = ["count", "shapes", ...(hides ? ["entry", "not_finite"] : [])];
+  const left = ["count", "shapes", "entry", ...(hides ? ["not_finite"] : [])];
+  const entry = hides || isEdited ? "" : words[at].notes.filter(note => note.topic === "entry").map(remark).join("");
   const said = verdict && verdict.at === at && !hides ? `<p class="verdict ${verdict.isRight ? "right" : ""}">${verdict.text} <small>${W.score(score.right, score.asked)}</small></p>` : "";
-  $("now").innerHTML = `<p class="phase">${W.phase(phase, at + 1, steps.length)}${isEdited ? ` · <em>${W.edited}</em>` : ""}</p>` +
-    `<h2>${escaped(words[at].title)}</h2>${hides ? quizPane(hides) : said}${body}${remarks(at, left)}`;
+  $("now").innerHTML = `<div class="top"><h2>${escaped(words[at].title)}</h2><p class="phase">${W.phase(phase, at + 1, steps.length)}${isEdited ? ` · <em>${W.edited}</em>` : ""}</p></div>` +
+    `${hides ? quizPane(hides) : said}<div class="split">${body[0]}${remarks(at, left)}</div>${body[1] || ""}${entry ? `<ul class="remarks">${entry}</ul>` : ""}`;
   $("now").className = step.is;
 }
 
@@ -113,7 +115,10 @@ function cardPane() {
   const id = shownNode(), node = trace.nodes[id], hides = hiddenNow(), g = gradientAt(id, at);
   const hiddenHere = kind => hides && hides.node === id && hides.of === kind ? hides.index : -1;
   const rows = [];
-  const line = (name, value) => rows.push(`<dt>${name}</dt><dd>${value}</dd>`);
+  const line = (name, value) => {
+    const wide = value.includes('class="array"') ? ' class="wide"' : "";
+    rows.push(`<dt${wide}>${name}</dt><dd${wide}>${value}</dd>`);
+  };
   const list = ids => ids.map(x => nameHtml(x, trace.nodes[x].name)).join(", ");
   if (node.formula) line(W.op, `${escaped(node.op)}: ${written(node.formula, named)}`);
   line(W.shape, shapeText(node.value.shape) || W.number);
@@ -121,7 +126,7 @@ function cardPane() {
   if (node.needs_gradient) line(W.gradient, g.array ? shown(g.array, "gradient", hiddenHere("gradient")) + (g.isComplete ? "" : ` <small>${W.pending(g.n, g.of)}</small>`) : W.notYet);
   else line(W.gradient, W.noGradient);
   if (arrivals[id].length) {
-    const told = array => item(array) !== undefined ? digits(item(array)) : summary(array);
+    const told = array => item(array) !== undefined ? digits(item(array)) : shapeText(array.shape);
     const one = s => {
       const edge = edgeOf(steps[s]), isThere = s <= at, isHidden = hides && s === at && hides.of === "gradient" && edge.nth === 1;
       return `<tr class="${s === at ? "present" : isThere ? "" : "future"}"><td><a href="#step=${s + 1}">${s + 1}</a></td><td>${W.from} ${nameHtml(steps[s].from, trace.nodes[steps[s].from].name)}` +
@@ -129,7 +134,7 @@ function cardPane() {
     };
     const total = g.isComplete ? `<tr class="total"><td></td><td>${W.total}</td><td class="gradient">${hiddenHere("gradient") >= 0 ? "?" : told(g.array)}</td></tr>` : "";
     const few = arrivals[id].slice(0, 40), more = arrivals[id].length - few.length;
-    line(W.contributions, `<table class="contributions">${few.map(one).join("")}${more ? `<tr><td colspan="3">… ${more}</td></tr>` : ""}${total}</table>`);
+    rows.push(`<dt class="wide">${W.contributions}</dt><dd class="wide"><table class="contributions">${few.map(one).join("")}${more ? `<tr><td colspan="3">… ${more}</td></tr>` : ""}${total}</table></dd>`);
   }
   if (node.inputs.length) line(W.inputs, list(node.inputs));
   if (users[id].length) line(W.uses, list([...new Set(users[id].map(([user]) => user))].slice(0, 30)) + (users[id].length > 30 ? " …" : ""));
@@ -150,47 +155,51 @@ function pin(id) {
   cardPane();
 }
 
-// The list of steps.
-function buildList() {
-  const one = (step, s) => {
-    let text;
-    if (step.is === "forward") {
-      const node = original.nodes[step.node];
-      text = `<i>${escaped(node.name)}</i>${node.formula ? ` = ${cut(plainFormula(node), 30).replace(/[&<>]/g, escaped)}` : ""}`;
-    } else if (step.is === "seed") text = `<i>${escaped(original.nodes[root].gradient_name)}</i>`;
-    else text = `<i>${escaped(original.nodes[step.node].gradient_name)}</i> += … <i>${escaped(original.nodes[step.from].gradient_name)}</i>`;
-    return `<li><button data-step="${s}" class="${step.is === "forward" ? "f" : "b"}"><span class="n">${s + 1}</span><span class="t">${text}</span><span class="v"></span></button></li>`;
-  };
-  $("list").innerHTML = steps.map(one).join("");
-  listed = [...$("list").querySelectorAll("button")];
+// The list of steps, of which only those in sight are there.
+const ROW = 28;
+function stepText(s) {
+  const step = steps[s];
+  if (step.is === "forward") {
+    const node = original.nodes[step.node];
+    return `<i>${escaped(node.name)}</i>${node.formula ? ` = ${escaped(cut(plainFormula(node), 30))}` : ""}`;
+  }
+  return escaped(words[s].formula || `${original.nodes[step.node].gradient_name} += …`);
 }
-let listed = [], lastListed = -1;
 function resultOf(s) {
   const step = steps[s];
   const array = step.is === "forward" ? trace.nodes[step.node].value : step.is === "seed" ? scalar(1) : edgeOf(step).contribution;
   return item(array) !== undefined ? digits(item(array)) : array ? shapeText(array.shape) : "0";
 }
-function listPane(isAnew) {
-  const hides = hiddenNow();
-  const [low, high] = isAnew ? [0, steps.length - 1] : [Math.min(at, lastListed), Math.max(at, lastListed)].map(s => Math.max(0, s));
-  for (let s = low; s <= high; s++) {
-    const text = s > at ? "" : s === at && hides ? "?" : resultOf(s), span = listed[s].lastChild;
-    if (span.textContent !== text) span.textContent = text;
-    listed[s].classList.toggle("future", s > at);
-    if (s === at) listed[s].setAttribute("aria-current", "step"); else listed[s].removeAttribute("aria-current");
+/** Writes the rows in sight. */
+function rows() {
+  const list = $("list"), hides = hiddenNow(), focused = document.activeElement?.dataset.step;
+  const low = Math.max(0, Math.floor(list.scrollTop / ROW) - 10), high = Math.min(steps.length, low + 20 + Math.ceil(list.clientHeight / ROW));
+  let html = `<li class="all" style="height:${steps.length * ROW}px" aria-hidden="true"></li>`;
+  for (let s = low; s < high; s++) {
+    const result = s > at ? "" : s === at && hides ? "?" : resultOf(s), kind = steps[s].is === "forward" ? "f" : "b";
+    html += `<li style="top:${s * ROW}px" aria-posinset="${s + 1}" aria-setsize="${steps.length}"><button data-step="${s}" class="${kind}${s > at ? " future" : ""}"` +
+      `${s === at ? ' aria-current="step"' : ""}><span class="n">${s + 1}</span><span class="t">${stepText(s)}</span><span class="v">${result}</span></button></li>`;
   }
-  lastListed = at;
-  const list = $("list"), button = listed[at];
-  const y = button.offsetTop - list.offsetTop;
-  if (y < list.scrollTop + 30 || y > list.scrollTop + list.clientHeight - 60) list.scrollTop = y - list.clientHeight / 2;
+  list.innerHTML = html;
+  if (focused) list.querySelector(`[data-step="${focused}"]`)?.focus({ preventScroll: true });
 }
+function listPane() {
+  const list = $("list"), y = at * ROW - list.scrollTop;
+  if (y < ROW || y > list.clientHeight - 2 * ROW) list.scrollTop = at * ROW - list.clientHeight / 2;
+  rows();
+}
+$("list").addEventListener("scroll", () => requestAnimationFrame(rows), { passive: true });
 
 // The inputs, where they can be changed.
 function buildLive() {
-  if (!canEdit) return;
+  if (!canEdit) {
+    if (isScalar) { $("live").innerHTML = `<summary>${W.live}</summary>${W.frozen}`; $("live").hidden = false; }
+    return;
+  }
   const leaves = original.nodes.map((node, id) => [node, id]).filter(([node]) => !node.formula);
-  $("live").innerHTML = `<h2>${W.live} <button id="reset" disabled>${W.reset}</button></h2><div class="inputs">${leaves.map(([node, id]) =>
-    `<label><i>${escaped(node.name)}</i><input type="number" step="any" data-input="${id}" value="${item(node.value)}"></label>`).join("")}</div><small>${W.liveHint}</small>`;
+  $("live").innerHTML = `<summary>${W.live}</summary><div class="inputs">${leaves.map(([node, id]) =>
+    `<label><i>${escaped(node.name)}</i><input type="number" step="any" data-input="${id}" value="${item(node.value)}"></label>`).join("")}</div><p><small>${W.liveHint}</small> <button id="reset" disabled>${W.reset}</button></p>`;
+  $("live").open = leaves.length <= 6;
   $("live").hidden = false;
   $("live").addEventListener("input", event => { if (event.target.dataset.input) edited(); });
   $("reset").addEventListener("click", () => {

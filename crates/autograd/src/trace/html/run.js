@@ -2,22 +2,24 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 
+/** An array that is a number; in the data, that number. */
+const scalar = v => ({ shape: [], elements: [v], min: v, mean: v, max: v });
 /** The numbers of an array of the data, NaN and infinities included. */
 function restored(array) {
-  if (!array) return array;
+  if (array === undefined || array === null) return null;
+  if (typeof array !== "object") return scalar(real(array));
   for (const key of ["min", "mean", "max"]) array[key] = real(array[key]);
   if (array.elements) array.elements = array.elements.map(real);
   return array;
 }
-const scalar = v => ({ shape: [], elements: [v], min: v, mean: v, max: v });
 const item = array => array && array.shape.length === 0 && array.elements ? array.elements[0] : undefined;
 
 const original = data.trace;
-for (const node of original.nodes) { restored(node.value); restored(node.gradient); }
+for (const node of original.nodes) { node.value = restored(node.value); node.gradient = restored(node.gradient); }
 for (const visit of original.visits) {
-  visit.upstream.forEach(pair => restored(pair[1]));
+  visit.upstream.forEach(pair => { pair[1] = restored(pair[1]); });
   for (const edge of visit.edges) {
-    [edge.local, edge.contribution, edge.sum].forEach(restored);
+    for (const key of ["local", "contribution", "sum"]) edge[key] = restored(edge[key]);
     if (edge.entry) {
       for (const key of ["omitted_sum", "total"]) edge.entry[key] = real(edge.entry[key]);
       for (const term of edge.entry.terms) { term.upstream = real(term.upstream); term.local = real(term.local); }
