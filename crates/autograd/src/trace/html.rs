@@ -85,7 +85,10 @@ impl Trace {
         let title = escaped(title);
         let list = listed(&words);
         // It fails only for maps with keys that are no texts.
-        let data = in_script(&serde_json::to_string(&Data { trace: compact(serde_json::to_value(self).unwrap_or_default()), words: &words }).unwrap_or_default());
+        let data = in_script(
+            &serde_json::to_string(&Data { trace: compact(serde_json::to_value(self).unwrap_or_default()), words: &words })
+                .unwrap_or_default(),
+        );
         let program = PROGRAM.concat();
         filled(FRAME, |name| match name {
             "lang" => "en",
@@ -167,7 +170,8 @@ fn in_script(json: &str) -> String {
 fn listed(words: &[Words]) -> String {
     let mut out = String::new();
     for step in words {
-        let lines: Vec<String> = step.formula.iter().chain(&step.lines).map(|line| format!("<div class=\"formula\">{}</div>", escaped(line))).collect();
+        let lines: Vec<String> =
+            step.formula.iter().chain(&step.lines).map(|line| format!("<div class=\"formula\">{}</div>", escaped(line))).collect();
         let notes = step.notes.iter().map(|note| match &note.formula {
             Some(formula) => format!("{}: {}.", escaped(&note.text), escaped(formula)),
             None => format!("{}.", escaped(&note.text)),

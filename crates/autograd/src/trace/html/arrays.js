@@ -62,7 +62,8 @@ function shown(array, kind, hiddenAt = -1) {
     body = `<table class="heat ${kind}">${Array.from({ length: rows }, row).join("")}</table>`;
   } else {
     const map = picture(array, Math.floor(Math.sqrt(MOST_CELLS)));
-    body = `<img class="heat" alt="" src="${map.url}" style="aspect-ratio:${map.w}/${map.h};width:${Math.min(260, Math.max(60, map.w * 8))}px">` +
+    const each = Math.min(280 / map.w, 170 / map.h, 14);
+    body = `<img class="heat" alt="" src="${map.url}" style="width:${each * map.w}px;height:${each * map.h}px">` +
       `<small>${W.scale(digits(most, 4))}${map.each > 1 ? ` · ${W.coarse(map.each)}` : ""}</small>`;
   }
   return `<div class="array">${head}<div class="scroll">${body}</div><small>${summary(array)}</small></div>`;

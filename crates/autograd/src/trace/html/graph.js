@@ -42,7 +42,7 @@ function measured(box) {
   box.formula = isLeaf(node) ? "" : cut(plainFormula(node), 24);
   box.hasGradient = node.needs_gradient;
   box.isArray = node.value.shape.length > 0;
-  box.w = Math.max(box.isArray ? 128 : 118, 26 + 8.4 * [...box.title].length + 6.6 * box.shape.length, 22 + 6.7 * [...box.formula].length);
+  box.w = Math.max(box.isArray ? 130 : 126, 26 + 8.4 * [...box.title].length + 6.6 * box.shape.length, 22 + 6.7 * [...box.formula].length);
   box.top = box.formula ? 39 : 24;
   box.h = box.top + (box.isArray ? 66 : box.hasGradient ? 40 : 22);
 }
@@ -199,7 +199,7 @@ function redraw(isAnew) {
   let tags = "";
   const tag = (line, text, kind) => {
     if (!line || !text) return;
-    const p = line.element.getPointAtLength(line.element.getTotalLength() * 0.5), w = 12 + 6.7 * text.length;
+    const p = line.element.getPointAtLength(line.element.getTotalLength() * 0.5), w = 14 + 7.3 * text.length;
     tags += `<g class="tag ${kind}" transform="translate(${p.x.toFixed(1)} ${p.y.toFixed(1)})"><rect x="${-w / 2}" y="-10" width="${w}" height="20" rx="10"/><text y="4">${text}</text></g>`;
   };
   const told = array => item(array) !== undefined ? digits(item(array), 3) : array ? shapeText(array.shape) : "0";

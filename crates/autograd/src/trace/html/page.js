@@ -80,14 +80,20 @@ function setQuiz(isOn) {
 function paper() {
   $("paper").innerHTML = (isEdited ? `<p>${W.paper}</p>` : "") + document.querySelector("noscript").textContent;
 }
+let isPrinting = false;
 addEventListener("beforeprint", () => {
+  isPrinting = true;
   paper();
   const height = Math.min(420, Math.max(120, extent.height * 660 / extent.width));
   svg.setAttribute("viewBox", `0 0 ${extent.width} ${extent.height}`);
   svg.style.height = `${height}px`;
   scene.style.transform = "none";
 });
-addEventListener("afterprint", () => { svg.removeAttribute("viewBox"); svg.style.height = ""; look(false); });
+addEventListener("afterprint", () => {
+  isPrinting = false;
+  svg.removeAttribute("viewBox"); svg.style.height = "";
+  look(false);
+});
 
 const KEYS = { ArrowRight: () => go(at + 1), ArrowLeft: () => go(at - 1), Home: () => go(0), End: () => go(steps.length - 1), " ": play,
   "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8), "0": () => fit(true), q: () => setQuiz(!quizOn) };
@@ -113,7 +119,7 @@ document.addEventListener("click", event => {
 document.addEventListener("submit", event => { event.preventDefault(); answer($("answer").value); });
 addEventListener("hashchange", () => { const s = addressed(); if (s !== null) { stop(); go(s, true); } });
 let room = 0;
-new ResizeObserver(() => { if (room && Math.abs(svg.clientWidth - room) > 40) startView(); room = svg.clientWidth; }).observe(svg);
+new ResizeObserver(() => { if (isPrinting) return; if (room && Math.abs(svg.clientWidth - room) > 40) startView(); room = svg.clientWidth; }).observe(svg);
 
 const handlers = { first: () => go(0), back: () => go(at - 1), step: () => go(at + 1), last: () => go(steps.length - 1) };
 for (const [id, handler] of Object.entries(handlers)) { $(id).addEventListener("click", () => { stop(); handler(); }); label($(id), W[id]); }
@@ -131,7 +137,7 @@ $("speed").addEventListener("change", () => { if (timer) { stop(); play(); } });
 $("quiz").addEventListener("click", () => setQuiz(!quizOn));
 $("print").addEventListener("click", () => print());
 $("help").addEventListener("click", () => { $("keys").hidden = !$("keys").hidden; $("help").setAttribute("aria-expanded", !$("keys").hidden); });
-$("keys").innerHTML = `<dl>${W.keys.map(([key, text]) => `<dt><kbd>${key}</kbd></dt><dd>${text}</dd>`).join("")}</dl>`;
+$("keys").innerHTML = W.keys.map(([key, text]) => `<span><kbd>${key}</kbd> ${text}</span>`).join("");
 $("theme").addEventListener("click", () => {
   const isDark = (document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   document.documentElement.dataset.theme = isDark ? "light" : "dark";

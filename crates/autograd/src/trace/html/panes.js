@@ -30,7 +30,9 @@ const between = sign => `<span class="sign">${sign}</span>`;
 
 /** What is said about a step; numbers that a change of the inputs would make wrong are left out. */
 const NUMBERS = ["choice", "entry", "not_finite", "cap", "count"];
-const remark = note => `<li class="${note.topic}">${escaped(note.text)}.${note.formula ? ` <span class="formula">${escaped(note.formula)}</span>` : ""}</li>`;
+/** Text with names in backquotes. */
+const prose = text => escaped(text).replace(/`([^`]*)`/g, "<code>$1</code>");
+const remark = note => `<li class="${note.topic}">${prose(note.text)}.${note.formula ? ` <span class="formula">${escaped(note.formula)}</span>` : ""}</li>`;
 function remarks(s, left = []) {
   const notes = words[s].notes.filter(note => !left.includes(note.topic) && !(isEdited && NUMBERS.includes(note.topic)));
   if (!notes.length) return "";
@@ -138,7 +140,7 @@ function cardPane() {
   }
   if (node.inputs.length) line(W.inputs, list(node.inputs));
   if (users[id].length) line(W.uses, list([...new Set(users[id].map(([user]) => user))].slice(0, 30)) + (users[id].length > 30 ? " …" : ""));
-  if (node.doc) line(W.doc, escaped(node.doc));
+  if (node.doc) line(W.doc, prose(node.doc));
   if (node.is_recomputed) line("", W.recomputed);
   if (node.is_hooked) line("", W.hooked);
   if (node.location) line(W.source, `<code>${escaped(node.location)}</code>`);
