@@ -10,6 +10,7 @@
     clippy::cast_sign_loss
 )]
 
+mod book;
 mod browser;
 mod catalogue;
 mod checker;
@@ -19,6 +20,7 @@ mod derivatives;
 mod diagnosis;
 mod edges;
 mod engine;
+mod lessons;
 mod memory;
 mod numerics;
 mod operations;

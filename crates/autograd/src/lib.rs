@@ -121,7 +121,9 @@ mod reason;
 mod guard;
 pub mod functional;
 pub mod check;
+pub mod plot;
 pub mod trace;
+pub mod lesson;
 
 pub use backward::{Gradients, Root};
 pub use error::{Error, ErrorKind};

@@ -18,23 +18,37 @@
 //! # Ok::<(), autograd::Error>(())
 //! ```
 
+// The data, and how it comes to be.
 pub(crate) mod number;
 mod array;
+mod label;
+mod rule;
+mod record;
+mod verify;
+// What is made of it.
 mod explain;
 mod html;
 mod notation;
-mod label;
-mod record;
-mod rule;
-mod verify;
+mod table;
+mod text;
+mod markdown;
+mod latex;
+mod layout;
+mod svg;
+mod dot;
+mod mermaid;
+mod jupyter;
 
 use serde::{Deserialize, Serialize};
 
 pub use array::Array;
 pub use explain::{Explanation, Note, Topic};
 pub use notation::Notation;
-pub(crate) use record::record;
+pub(crate) use record::{ancestors, record};
+pub(crate) use rule::pulled_back;
+pub use text::TextOptions;
 pub use verify::Deviation;
+pub(crate) use verify::product;
 
 use crate::elementary::Expression;
 

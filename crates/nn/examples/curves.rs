@@ -1,13 +1,12 @@
 //! How cost grows: `cargo run --release --example curves` measures it and writes the pictures in `docs/curves`.
 
-#[path = "curves/plot.rs"]
-mod plot;
-
 use std::{path::Path, time::Instant};
 
-use autograd::{Graph, Tensor, in_pool};
+use autograd::{
+    Graph, Tensor, in_pool,
+    plot::{Axis, Chart, Series},
+};
 use nn::{Activation, Init, Mlp, Module, Parameters, Sgd, loss::mse};
-use plot::{Curve, svg};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 type Outcome<R> = Result<R, Box<dyn std::error::Error>>;
@@ -66,12 +65,18 @@ fn layers(n: usize) -> Outcome<f64> {
     })
 }
 
-fn curve(name: &str, sizes: &[usize], f: impl Fn(usize) -> Outcome<f64>) -> Outcome<Curve> {
+fn curve(name: &str, sizes: &[usize], f: impl Fn(usize) -> Outcome<f64>) -> Outcome<Series> {
     let points = sizes.iter().map(|&n| Ok((n as f64, f(n)?))).collect::<Outcome<Vec<_>>>()?;
     for (n, seconds) in &points {
         println!("{name}: {n} in {:.3} µs, {:.2} ns each", seconds * 1e6, seconds / n * 1e9);
     }
-    Ok(Curve { name: name.to_owned(), points })
+    Ok(Series::line(name, points))
+}
+
+/// The picture of curves, with logarithmic axes.
+fn svg<const N: usize>(title: &str, sizes: &str, curves: [Series; N]) -> String {
+    let (x, y) = (Axis::new(sizes).log10().unit(""), Axis::new("time").log10().unit("s"));
+    Chart::new(title).x(x).y(y).with_all(curves).to_svg()
 }
 
 fn main() -> Outcome<()> {
@@ -81,15 +86,15 @@ fn main() -> Outcome<()> {
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
 
     let of_nodes = curve("build, backward, clear", &powers(10, 2, 6), nodes)?;
-    std::fs::write(to.join("nodes.svg"), svg("Operations on single numbers", "operations", &[of_nodes]))?;
+    std::fs::write(to.join("nodes.svg"), svg("Operations on single numbers", "operations", [of_nodes]))?;
 
     let sizes = powers(4, 1, 12);
     let one = alone.install(|| curve("one thread", &sizes, elements).map_err(|e| e.to_string()))?;
     let many = in_pool(|| curve("all threads", &sizes, elements).map_err(|e| e.to_string()))?;
-    std::fs::write(to.join("elements.svg"), svg("tanh of an array and its gradient", "elements", &[one, many]))?;
+    std::fs::write(to.join("elements.svg"), svg("tanh of an array and its gradient", "elements", [one, many]))?;
 
     let depths = powers(2, 0, 7);
     let of_layers = in_pool(|| curve("training step", &depths, layers).map_err(|e| e.to_string()))?;
-    std::fs::write(to.join("layers.svg"), svg("Layers of 64 neurons, batch 32", "layers", &[of_layers]))?;
+    std::fs::write(to.join("layers.svg"), svg("Layers of 64 neurons, batch 32", "layers", [of_layers]))?;
     Ok(())
 }

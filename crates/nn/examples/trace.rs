@@ -4,8 +4,11 @@
 
 use std::io::{self, Write};
 
-use autograd::{Error, Graph, Indices, Tensor, tensor, trace::Trace};
-use nn::{Activation, Init, Mlp, Module, loss::cross_entropy};
+use autograd::{
+    Error, Graph, Indices, Tensor, tensor,
+    trace::{TextOptions, Trace},
+};
+use nn::{Activation, Init, Mlp, Module, Parameters, loss::cross_entropy};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 /// CS231n, "Backpropagation, Intuitions": f = (x + y)·z.
@@ -37,6 +40,9 @@ fn mlp() -> Result<Trace, nn::Error> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let model = Mlp::<f64>::new(&[2, 3, 3], &[Activation::Relu, Activation::Identity], Init::XavierUniform, &mut rng)?;
     let g = Graph::new();
+    for ((name, _), parameter) in model.named_parameters().iter().zip(model.bind_all(&g)) {
+        let _ = parameter.named(name);
+    }
     let inputs: Tensor<f64> = tensor![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
     let logits = model.forward(g.constant(&inputs).named("X")).named("Z");
     Ok(cross_entropy(logits, &Indices::from(vec![0, 1, 1, 2])).named("L").trace()?)
@@ -57,9 +63,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     trace.verify()?;
     let text = match &*option("--format", "text") {
+        "text" => trace.to_text(&TextOptions::default().width(option("--width", "80").parse()?).colour_on_terminal()),
+        "markdown" => trace.to_markdown(),
+        "latex" => trace.to_latex(),
+        "dot" => trace.to_dot(),
+        "mermaid" => trace.to_mermaid(),
         "steps" => steps(&trace),
         "json" => trace.to_json(),
-        other => return Err(format!("--format {other}: steps, json would do").into()),
+        other => return Err(format!("--format {other}: text, markdown, latex, dot, mermaid, steps or json would do").into()),
     };
     writeln!(io::stdout(), "{}", text.trim_end())?;
     Ok(())

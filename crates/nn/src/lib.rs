@@ -55,6 +55,8 @@ mod train;
 mod per_example;
 pub mod checkpoint;
 pub mod check;
+pub mod lab;
+pub mod lesson;
 
 /// The crate of graphs and tensors that this one builds on.
 pub use autograd;
@@ -72,17 +74,5 @@ pub use per_example::per_example_grad;
 pub use perceptron::Perceptron;
 pub use train::{Epoch, Fit, History, fit, fit_with_metric};
 
-/// The examples of the README compile and run.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
-
-/// So do those of the guide to derivatives.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/derivatives.md")]
-struct Derivatives;
-
-/// And those of the chapter on gradient checks.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/trust-a-gradient.md")]
-struct Trust;
+mod book;

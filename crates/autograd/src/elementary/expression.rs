@@ -135,7 +135,8 @@ impl Expression {
         Expression(vec![Part::Number(c)])
     }
 
-    /// A function applied to other expressions; `notation` says how it is written, with `{0}`, `{1}`, … for the operands.
+    /// A function applied to other expressions; `notation` says how it is written, with `{0}`, `{1}`, … for the operands, or
+    /// `{*}` for all of them.
     #[must_use]
     pub fn call(function: impl Into<Cow<'static, str>>, notation: Option<Cow<'static, str>>, operands: &[&Expression]) -> Expression {
         let mut parts = Vec::new();
@@ -297,6 +298,11 @@ impl Operands<'_> {
         }
     }
 
+    /// Operand `k` where it stands behind another one: in brackets too if it begins with a sign.
+    fn behind(&self, k: usize, least: Binding) -> String {
+        self.at(k, if self.written(k).1 == Binding::Sign { Binding::Power } else { least })
+    }
+
     /// Whether an operand is a certain number, and not one of two.
     fn is(&self, k: usize, c: f64) -> bool {
         self.places.get(k).is_some_and(|&x| matches!(self.parts[x], Part::Number(d) if d == c)) && !self.are_numbers()
@@ -323,6 +329,11 @@ impl Operands<'_> {
         while let Some(c) = rest.next() {
             match c {
                 '{' => {
+                    if rest.next_if_eq(&'*').is_some() {
+                        rest.next_if_eq(&'}');
+                        text += &self.all().collect::<Vec<_>>().join(", ");
+                        continue;
+                    }
                     let digits: String = std::iter::from_fn(|| rest.next_if(char::is_ascii_digit)).collect();
                     rest.next_if_eq(&'}');
                     let least = if depth == 0 { Binding::Atom } else { Binding::Comparison };
@@ -338,13 +349,16 @@ impl Operands<'_> {
             }
             match (self.style, c) {
                 (Style::Latex, c) if c.is_alphabetic() && c != 'ᵀ' => {
-                    let word: String = [c].into_iter().chain(std::iter::from_fn(|| rest.next_if(|c| c.is_alphanumeric()))).collect();
+                    let word: String =
+                        [c].into_iter().chain(std::iter::from_fn(|| rest.next_if(|c| c.is_alphanumeric() || *c == '_'))).collect();
+                    let word = word.replace('_', r"\_");
                     let (command, space) = if depth == 0 { ("operatorname", "") } else { ("text", " ") };
                     text.extend([r"\", command, "{", &word, space, "}"]);
                 }
                 (Style::Latex, '·') => text += r" \, ",
                 (Style::Latex, 'ᵀ') => text += r"^{\top}",
                 (Style::Latex, '−') => text.push('-'),
+                (Style::Latex, '²') => text += "^{2}",
                 _ => text.push(c),
             }
         }
@@ -381,18 +395,18 @@ fn write_part(parts: &[Part], texts: &[Option<Written>], id: usize) -> Written {
         if text.starts_with('−') { format!("({text})") } else { text }
     };
     match function {
-        "neg" => (format!("−{}", x.at(0, Product)), Sign),
-        "add" => (format!("{} + {}", x.at(0, Sum), x.at(1, Product)), Sum),
-        "sub" => (format!("{} − {}", x.at(0, Sum), x.at(1, Product)), Sum),
+        "neg" => (format!("−{}", x.behind(0, Product)), Sign),
+        "add" => (format!("{} + {}", x.at(0, Sum), x.behind(1, Product)), Sum),
+        "sub" => (format!("{} − {}", x.at(0, Sum), x.behind(1, Product)), Sum),
         "mul" | "masked_mul" if x.is(0, 1.0) => (x.at(1, Comparison), x.written(1).1),
         "mul" | "masked_mul" if x.is(1, 1.0) => (x.at(0, Comparison), x.written(0).1),
         "mul" | "masked_mul" if x.is_square() => (format!("{}²", x.at(0, Atom)), Power),
-        "mul" | "masked_mul" => (format!("{}·{}", x.at(0, Product), x.at(1, Product)), Product),
+        "mul" | "masked_mul" => (format!("{}·{}", x.at(0, Product), x.behind(1, Product)), Product),
         "div" => (format!("{}/{}", x.at(0, Product), x.at(1, Power)), Product),
         "add_lit" => (format!("{} + {}", x.at(0, Sum), parameter(0)), Sum),
         "sub_lit" => (format!("{} − {}", x.at(0, Sum), parameter(0)), Sum),
-        "rsub_lit" => (format!("{} − {}", plain(0), x.at(0, Product)), Sum),
-        "mul_lit" => (format!("{}·{}", plain(0), x.at(0, Product)), Product),
+        "rsub_lit" => (format!("{} − {}", plain(0), x.behind(0, Product)), Sum),
+        "mul_lit" => (format!("{}·{}", plain(0), x.behind(0, Product)), Product),
         "div_lit" => (format!("{}/{}", x.at(0, Product), parameter(0)), Product),
         "rdiv_lit" => (format!("{}/{}", plain(0), x.at(0, Power)), Product),
         "square" => (format!("{}²", x.at(0, Atom)), Power),
@@ -494,18 +508,18 @@ fn latex_part(parts: &[Part], texts: &[Option<Written>], id: usize, latex_of: &d
         if text.starts_with('-') { format!(r"\left({text}\right)") } else { text }
     };
     match function {
-        "neg" => (format!("-{}", x.at(0, Product)), Sign),
-        "add" => (format!("{} + {}", x.at(0, Sum), x.at(1, Product)), Sum),
-        "sub" => (format!("{} - {}", x.at(0, Sum), x.at(1, Product)), Sum),
+        "neg" => (format!("-{}", x.behind(0, Product)), Sign),
+        "add" => (format!("{} + {}", x.at(0, Sum), x.behind(1, Product)), Sum),
+        "sub" => (format!("{} - {}", x.at(0, Sum), x.behind(1, Product)), Sum),
         "mul" | "masked_mul" if x.is(0, 1.0) => (x.at(1, Comparison), x.written(1).1),
         "mul" | "masked_mul" if x.is(1, 1.0) => (x.at(0, Comparison), x.written(0).1),
         "mul" | "masked_mul" if x.is_square() => (format!("{}^{{2}}", x.at(0, Atom)), Power),
-        "mul" | "masked_mul" => (format!(r"{} \cdot {}", x.at(0, Product), x.at(1, Product)), Product),
+        "mul" | "masked_mul" => (format!(r"{} \cdot {}", x.at(0, Product), x.behind(1, Product)), Product),
         "div" => (format!(r"\frac{{{}}}{{{}}}", x.at(0, Comparison), x.at(1, Comparison)), Power),
         "add_lit" => (format!("{} + {}", x.at(0, Sum), parameter(0)), Sum),
         "sub_lit" => (format!("{} - {}", x.at(0, Sum), parameter(0)), Sum),
-        "rsub_lit" => (format!("{} - {}", plain(0), x.at(0, Product)), Sum),
-        "mul_lit" => (format!(r"{} \cdot {}", plain(0), x.at(0, Product)), Product),
+        "rsub_lit" => (format!("{} - {}", plain(0), x.behind(0, Product)), Sum),
+        "mul_lit" => (format!(r"{} \cdot {}", plain(0), x.behind(0, Product)), Product),
         "div_lit" => (format!(r"\frac{{{}}}{{{}}}", x.at(0, Comparison), plain(0)), Power),
         "rdiv_lit" => (format!(r"\frac{{{}}}{{{}}}", plain(0), x.at(0, Comparison)), Power),
         "square" => (format!("{}^{{2}}", x.at(0, Atom)), Power),

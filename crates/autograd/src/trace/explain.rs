@@ -2,6 +2,7 @@
 
 mod backward;
 mod forward;
+mod summary;
 
 use serde::Serialize;
 
@@ -18,9 +19,10 @@ use super::{Notation, Step, Trace, notation::clean};
 /// assert_eq!(forward.formula.unwrap().text, "f = w·x");
 /// assert_eq!(forward.numbers.unwrap().text, "f = 3·(−4) = −12");
 /// let backward = trace.explain(Step::Contribution { visit: 0, edge: 0 });
-/// assert_eq!(backward.formula.unwrap().text, "dw += df · ∂f/∂w");
+/// assert_eq!(backward.formula.unwrap().text, "dw += df·∂f/∂w");
+/// assert_eq!(backward.product.unwrap().text, "dw += df·x");
 /// assert_eq!(backward.local.unwrap().text, "∂f/∂w = x = −4");
-/// assert_eq!(backward.numbers.unwrap().text, "dw += 1 · (−4) = −4");
+/// assert_eq!(backward.numbers.unwrap().text, "dw += 1·(−4) = −4");
 /// # Ok::<(), autograd::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -32,6 +34,8 @@ pub struct Explanation {
     pub formula: Option<Notation>,
     /// The local derivative with its value, in a contribution to a gradient, where the operation works element by element.
     pub local: Option<Notation>,
+    /// The same as `formula` with the formula of the local derivative in its place, there.
+    pub product: Option<Notation>,
     /// How it is computed, with numbers, where they are few.
     pub numbers: Option<Notation>,
     /// The contributions so far, added up; nothing for the first one.

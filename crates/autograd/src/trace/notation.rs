@@ -76,7 +76,7 @@ impl Notation {
     }
 
     pub(super) fn times(self) -> Notation {
-        self.sign(" · ", r" \cdot ")
+        self.sign("·", r" \cdot ")
     }
 
     pub(super) fn plus(self) -> Notation {
@@ -89,7 +89,7 @@ impl Notation {
         if place.is_empty() {
             return self;
         }
-        let place = place.join(", ");
+        let place = place.join(",");
         self.sign(&format!("[{place}]"), &format!("[{place}]"))
     }
 }

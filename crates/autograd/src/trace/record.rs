@@ -44,7 +44,7 @@ struct Recorder<'o, T: Real> {
 }
 
 /// The nodes that a node was computed from, in their order, and itself.
-fn ancestors<T: Real>(tape: &Tape<T>, root: u32) -> Vec<u32> {
+pub(crate) fn ancestors<T: Real>(tape: &Tape<T>, root: u32) -> Vec<u32> {
     let mut is_one = vec![false; root as usize + 1];
     is_one[root as usize] = true;
     for id in (0..=root).rev() {

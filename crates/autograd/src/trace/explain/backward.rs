@@ -40,6 +40,7 @@ pub(super) fn contribution(trace: &Trace, at: usize, visit: &Visit, edge: &Edge)
     } else if let Some(local) = &edge.local_formula {
         let partial = trace.partial(visit.node, edge.into);
         out.formula = Some(target.clone().adds().then(&upstream).times().then(&partial));
+        out.product = Some(target.clone().adds().then(&times_local(trace, &near, visit, local)));
         out.local = Some(local_derivative(trace, &near, edge, local, partial));
         out.numbers = product(visit, edge, target.clone());
         out.note(Topic::Rule, intuition(trace, visit, edge, local));
@@ -104,6 +105,17 @@ fn local_derivative(trace: &Trace, near: &[usize], edge: &Edge, local: &Expressi
     }
 }
 
+/// Upstream × local derivative, with names.
+fn times_local(trace: &Trace, near: &[usize], visit: &Visit, local: &Expression) -> Notation {
+    match local.as_number() {
+        Some(slope) => trace.gradient_of(visit.node).times().then(&Notation::factor(slope)),
+        None => {
+            let upstream = Expression::name(trace.nodes[visit.node].gradient_name.clone());
+            trace.written(&Expression::call("mul", None, &[&upstream, local]), near)
+        }
+    }
+}
+
 /// Upstream × local derivative = contribution, where each is a single number.
 fn product(visit: &Visit, edge: &Edge, target: Notation) -> Option<Notation> {
     let [(_, upstream)] = &visit.upstream[..] else { return None };
@@ -157,10 +169,17 @@ fn form(rule: &Expression, node: &Node) -> String {
         return format!("The contribution is {}, whatever the gradient", Notation::number(slope).text);
     }
     let values: Vec<String> = rule.names().into_iter().filter(|name| *name != node.gradient_name).map(super::clean).collect();
-    if values.is_empty() {
-        "The rule needs nothing but the gradient itself".to_owned()
-    } else {
-        format!("The rule takes the gradient and {}", listed(&values))
+    let outermost = match rule.parts().last() {
+        Some(Part::Call { function, .. }) => &**function,
+        _ => "",
+    };
+    match (outermost, &values[..]) {
+        ("matmul", [other]) => format!("The gradient is multiplied with the other factor, {other}"),
+        ("sum" | "sum_to" | "sum_axes", []) => "What went to several places gets the sum of what comes back from them".to_owned(),
+        ("broadcast_to", []) => "All elements that were taken together get the same".to_owned(),
+        ("permute" | "transpose" | "reshape", []) => "The elements of the gradient go back to where those of the input stood".to_owned(),
+        (_, []) => "The rule needs nothing but the gradient itself".to_owned(),
+        (_, values) => format!("The rule takes the gradient, {}", listed(values)),
     }
 }
 
@@ -172,15 +191,7 @@ fn turn(out: &mut Explanation, trace: &Trace, at: usize, visit: &Visit) {
         out.note(Topic::Turn, format!("It is the turn of {names}, where the backward pass begins"));
         return;
     }
-    let (mut users, mut received): (Vec<String>, usize) = (Vec::new(), 0);
-    for before in trace.visits.get(..at).unwrap_or_default() {
-        let given = before.edges.iter().filter(|edge| outputs.contains(&edge.into) && edge.contribution.is_some()).count();
-        if given > 0 {
-            received += given;
-            users.push(trace.named(before.node).text);
-        }
-    }
-    let expected: usize = outputs.iter().filter_map(|&output| trace.nodes.get(output)).map(|node| node.contributions).sum();
+    let (received, expected, users) = trace.received(at, &outputs);
     let count = counted(expected, "contribution is there", "contributions are there");
     out.note(Topic::Turn, format!("It is the turn of {names}: {received} of {count}, from {}", listed(&users)));
 }
@@ -197,17 +208,15 @@ fn broadcast(out: &mut Explanation, x: &str, edge: &Edge, d: &Array, node: &Node
 
 fn chosen(choice: &Choice, edge: &Edge) -> String {
     let Choice { passed, of, ties } = *choice;
-    let passes = format!("{passed} of {} a gradient; the others were not chosen, and get 0", counted(of, "element gets", "elements get"));
-    let passes = if passed == of { format!("All of {} a gradient", counted(of, "element gets", "elements get")) } else { passes };
+    let elements = counted(of, "element gets", "elements get");
+    let passes =
+        if passed == of { format!("All of {elements} a gradient") } else { format!("{passed} of {elements} a gradient, the others 0") };
     match (ties, &edge.local_formula) {
         (0, _) => passes,
         (_, Some(local)) => {
-            let stand = counted(ties, "stands", "stand");
-            format!(
-                "{passes}. {stand} exactly at a kink, where any slope between those on both sides would do, and by convention {local} is taken"
-            )
+            format!("{passes}; {} exactly at a kink, where {local} decides, by convention", counted(ties, "stands", "stand"))
         }
-        (_, None) => format!("{passes}. {} the gradient with others of the same size", counted(ties, "shares", "share")),
+        (_, None) => format!("{passes}; {} it with others of the same size, by convention", counted(ties, "shares", "share")),
     }
 }
 
@@ -221,9 +230,9 @@ fn written_out(out: &mut Explanation, trace: &Trace, visit: &Visit, edge: &Edge,
             numbers = numbers.plus();
         }
         let upstream = trace.gradient_of(trace.output(visit.node, term.output)).element(&term.position);
-        names = names.then(&upstream).sign("·", r" \cdot ").then(&Notation::factor(term.local));
+        names = names.then(&upstream).times().then(&Notation::factor(term.local));
         let first = if i > 0 { Notation::factor(term.upstream) } else { Notation::number(term.upstream) };
-        numbers = numbers.then(&first).sign("·", r" \cdot ").then(&Notation::factor(term.local));
+        numbers = numbers.then(&first).times().then(&Notation::factor(term.local));
     }
     let left = entry.terms.len().saturating_sub(TERMS) + entry.omitted;
     if left > 0 {

@@ -4,14 +4,16 @@ use super::{Explanation, Topic, counted, listed};
 use crate::trace::{Kind, Node, Notation, Trace};
 
 /// Nodes whose numbers are kept cost so much each.
-fn bytes(trace: &Trace, at: &[usize]) -> usize {
+pub(super) fn bytes(trace: &Trace, at: &[usize]) -> usize {
     let size = if trace.element == "f32" { 4 } else { 8 };
     at.iter().filter_map(|&at| trace.nodes.get(at)).map(|node| node.value.len() * size).sum()
 }
 
-/// What is kept of a node for the backward pass, in a few words: `q, z`, or nothing.
+/// What is kept of a node for the backward pass, in the order of its formula.
 pub(super) fn kept(trace: &Trace, node: &Node) -> Vec<String> {
-    node.kept.iter().map(|&at| trace.named(at).text).collect()
+    let mut kept = node.kept.clone();
+    kept.sort_by_key(|at| node.inputs.iter().position(|x| x == at).unwrap_or(usize::MAX));
+    kept.into_iter().map(|at| trace.named(at).text).collect()
 }
 
 pub(super) fn explain(trace: &Trace, at: usize, node: &Node) -> Explanation {
