@@ -27,6 +27,7 @@ mod record;
 mod verify;
 // What is made of it.
 mod explain;
+mod html;
 mod notation;
 mod table;
 mod text;
