@@ -406,6 +406,6 @@ fn what_is_special_about_a_run_is_said() {
     );
 
     let x = g.variable(0.5).named("x");
-    let text = g.checkpoint(|| x.sin().named("s").exp()).square().trace().unwrap().to_text(&TextOptions::default().width(200));
+    let text = g.checkpoint(|| x.sin().named("s").square()).exp().trace().unwrap().to_text(&TextOptions::default().width(200));
     assert!(text.contains("recomputed") && text.contains("s had been dropped by a checkpoint, and was computed again for this"), "{text}");
 }

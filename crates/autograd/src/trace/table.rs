@@ -149,7 +149,7 @@ pub(super) fn width(text: &str) -> usize {
 /// lines but the first are indented.
 pub(super) fn wrapped(text: &str, most: usize, indent: usize) -> Vec<String> {
     if width(text) <= most {
-        return vec![text.to_owned()];
+        return vec![text.trim_end().to_owned()];
     }
     let lead = text.len() - text.trim_start_matches(' ').len();
     let (lead, indent) = if most >= 2 * (lead + indent) { (lead, lead + indent) } else { (0, 0) };
