@@ -59,12 +59,13 @@ impl Table {
 
     /// A row of cells, each a list of lines.
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = Vec<String>>) {
-        self.rows.push(Row::Cells(cells.into_iter().map(|cell| cell.iter().map(|line| clean(line)).collect()).collect()));
+        self.rows
+            .push(Row::Cells(cells.into_iter().map(|cell| cell.iter().map(|line| clean(line).trim_end().to_owned()).collect()).collect()));
     }
 
     /// A line across all columns.
     pub(super) fn line(&mut self, text: &str) {
-        self.rows.push(Row::Line(clean(text)));
+        self.rows.push(Row::Line(clean(text).trim_end().to_owned()));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -148,7 +149,7 @@ pub(super) fn width(text: &str) -> usize {
 /// lines but the first are indented.
 pub(super) fn wrapped(text: &str, most: usize, indent: usize) -> Vec<String> {
     if width(text) <= most {
-        return vec![text.to_owned()];
+        return vec![text.trim_end().to_owned()];
     }
     let lead = text.len() - text.trim_start_matches(' ').len();
     let (lead, indent) = if most >= 2 * (lead + indent) { (lead, lead + indent) } else { (0, 0) };
@@ -189,6 +190,7 @@ pub(super) fn wrapped(text: &str, most: usize, indent: usize) -> Vec<String> {
             side.split(' ').for_each(|word| put(word, true));
         }
     }
+    lines.iter_mut().for_each(|line| line.truncate(line.trim_end().len()));
     lines
 }
 
