@@ -88,3 +88,8 @@ struct Derivatives;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/trust-a-gradient.md")]
 struct Trust;
+
+/// And those of the lessons.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/lessons.md")]
+struct Lessons;
