@@ -1,7 +1,9 @@
 //! Operations of a user: in few lines, of any order or of first order only, with several outputs; and what is said of wrong ones.
 
 use autograd::{
-    Algebra, Error, ErrorKind, Graph, MultiOp, Op, Real, Sink, Tensor, Var, check, functional,
+    Algebra, Error, ErrorKind, Graph, MultiOp, Op, Real, Sink, Tensor, Var, check,
+    elementary::Side,
+    functional,
     op::{FirstOrder, Handle, Linearity, Variadic},
     tensor,
 };
@@ -441,4 +443,108 @@ fn operations_with_any_number_of_inputs_are_certified_too() {
     let x = [tensor![1.0, 2.0], tensor![3.0, 4.0], tensor![5.0, 6.0]];
     check::handle(&Handle::variadic(Total), &x.iter().collect::<Vec<_>>()).unwrap().assert_ok();
     assert!(matches!(check::handle(&Handle::variadic(Total), &[]).unwrap_err().kind(), ErrorKind::NoInputs));
+}
+
+/// The largest of some tensors, element by element, which tells of its kinks.
+#[derive(Debug)]
+struct Highest;
+
+impl Variadic for Highest {
+    fn name(&self) -> &'static str {
+        "highest"
+    }
+    fn forward<T: Real>(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
+        x[1..].iter().try_fold(x[0].clone(), |y, x| y.max(x))
+    }
+    fn vjp<T: Real, A: Algebra<T>>(&self, x: &[&A], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        for (k, x) in x.iter().enumerate() {
+            out.add(k, x.eq(y).masked_mul(g));
+        }
+    }
+    fn sides(&self, x: &[&Tensor<f64>], see: &mut dyn FnMut(Side)) {
+        let Ok(y) = self.forward(x) else { return };
+        for (x, y) in x.iter().flat_map(|x| x.as_slice().iter().zip(y.as_slice())) {
+            see(Side { function: "highest", side: x.partial_cmp(y), distance: y - x });
+        }
+    }
+}
+
+/// The smaller and the larger of two tensors, which tells of its kinks.
+#[derive(Debug)]
+struct Ordered;
+
+impl MultiOp<2, 2> for Ordered {
+    fn name(&self) -> &'static str {
+        "ordered"
+    }
+    fn forward<T: Real>(&self, [a, b]: [&Tensor<T>; 2]) -> Result<[Tensor<T>; 2], Error> {
+        Ok([a.min(b)?, a.max(b)?])
+    }
+    /// At a tie the first counts as the smaller one.
+    fn vjp<T: Real, A: Algebra<T>>(&self, [a, b]: [&A; 2], _y: [&A; 2], g: [Option<&A>; 2], out: &mut dyn Sink<T, A>) {
+        let (first, second) = (a.le(b), b.lt(a));
+        if let Some(low) = g[0] {
+            out.add(0, first.masked_mul(low));
+            out.add(1, second.masked_mul(low));
+        }
+        if let Some(high) = g[1] {
+            out.add(0, second.masked_mul(high));
+            out.add(1, first.masked_mul(high));
+        }
+    }
+    fn sides(&self, [a, b]: [&Tensor<f64>; 2], see: &mut dyn FnMut(Side)) {
+        for (a, b) in a.as_slice().iter().zip(b.as_slice()) {
+            see(Side { function: "ordered", side: a.partial_cmp(b), distance: (a - b).abs() });
+        }
+    }
+}
+
+/// |x|, by a loop, which tells of its kink.
+#[derive(Debug)]
+struct Size;
+
+impl FirstOrder<1> for Size {
+    fn name(&self) -> &'static str {
+        "size"
+    }
+    fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
+        x.abs()
+    }
+    fn gradients<T: Real>(&self, [x]: [&Tensor<T>; 1], _y: &Tensor<T>, g: &Tensor<T>) -> Result<[Tensor<T>; 1], Error> {
+        Ok([x.sign()?.mul(g)?])
+    }
+    fn sides(&self, [x]: [&Tensor<f64>; 1], see: &mut dyn FnMut(Side)) {
+        x.as_slice().iter().for_each(|x| see(Side { function: "size", side: x.partial_cmp(&0.0), distance: x.abs() }));
+    }
+}
+
+#[test]
+fn operations_of_every_form_tell_the_checker_of_their_kinks() {
+    // On the kink, near it and far from it.
+    let x = [tensor![1.0, 2.0, 1.0], tensor![1.0, 2.0 + 1e-11, -3.0], tensor![-4.0, 0.0, 0.5]];
+    let nearest = |report: &check::Report, input: usize| -> Vec<_> {
+        let kinks = report.inputs()[input].elements().iter().map(|e| e.kink.map(|kink| (kink.function, (kink.distance * 1e12).round())));
+        kinks.collect()
+    };
+    let [a, b, c] = &x;
+    let report = check::gradients(|[a, b, c]| a.graph().apply_variadic(Highest, &[a, b, c]), [a, b, c]).unwrap();
+    assert!(report.passed(), "{report}");
+    assert_eq!(nearest(&report, 0)[..2], [Some(("highest", 0.0)), Some(("highest", 10.0))], "{report}");
+    assert_eq!(nearest(&report, 2), [None, None, None], "{report}");
+    let report = check::gradients(
+        |[a, b]| {
+            let [low, high] = a.graph().apply_multi(Ordered, [a, b]);
+            low.sin() + high * 3.0
+        },
+        [a, b],
+    )
+    .unwrap();
+    assert!(report.passed(), "{report}");
+    assert_eq!(nearest(&report, 1), [Some(("ordered", 0.0)), Some(("ordered", 10.0)), None], "{report}");
+    let report = check::gradients(|[x]| x.graph().apply_first_order(Size, [x]), [&tensor![0.0, 1e-11, 1.0]]).unwrap();
+    assert!(report.passed(), "{report}");
+    assert_eq!(nearest(&report, 0)[..2], [Some(("size", 0.0)), Some(("size", 10.0))], "{report}");
+    // The same operations, certified off their kinks.
+    check::handle(&Handle::foreign_variadic(Highest), &[a, c]).unwrap().assert_ok();
+    check::multi_op(&Ordered, [a, c]).unwrap().assert_ok();
 }

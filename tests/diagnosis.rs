@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use autograd::{
-    Algebra, Error, Op, Real, Sink, Tensor, Var,
+    Algebra, Error, Op, Real, Shape, Sink, Tensor, Var,
     check::{self, Checker, Coverage, Outcome, Steps, Verdict},
     op::Handle,
     tensor,
@@ -57,7 +57,7 @@ fn simple_mistakes_are_named() {
     let reversed = |g: &Tensor<f64>| g.flip(..).unwrap();
     says(&sentences(&[&randn(3, &[5])], reversed, |x| x[0].sin()).join("; "), "in the opposite order");
     let shared = |g: &Tensor<f64>| g.mean().unwrap().broadcast_to(g.shape()).unwrap();
-    says(&sentences(&[&randn(4, &[5])], shared, |x| x[0].sin()).join("; "), "the mean of the finite differences");
+    says(&sentences(&[&randn(4, &[5])], shared, |x| x[0].sin()).join("; "), "the mean of those of the finite difference");
 
     let x = tensor![0.5, -1.0, 2.0, -0.3, 1.0];
     let at = x.clone();
@@ -81,12 +81,135 @@ fn contributions_that_overwrite_each_other_are_named() {
             Ok(vec![Tensor::new(d, x[0].shape())?])
         },
     );
-    let report = check::gradients(|[x]| x.graph().call(take.clone(), &[x]).square().sum(), [&tensor![1.0, 2.0, 3.0]]).unwrap();
-    assert!(
-        report.diagnosis()[0]
-            .contains("[2.0, 3.0] times autodiff at the wrong elements: are contributions at repeated positions overwritten"),
-        "{report}"
+    // Whole numbers are no evidence that is needed: what each position contributes is looked at.
+    let weights = randn(9, &[6]);
+    type Rest<'a> = &'a (dyn for<'g> Fn(V<'g>) -> V<'g> + Sync);
+    let rests: [Rest<'_>; 2] = [&|y| y.square().sum(), &|y| (y * y.graph().constant(&weights)).sin()];
+    for f in rests {
+        let report = check::gradients(|[x]| f(x.graph().call(take.clone(), &[x])), [&tensor![1.0, 2.0, 3.0]]).unwrap();
+        let [sentence] = report.diagnosis() else { panic!("{report}") };
+        assert!(sentence.starts_with("input 0: take (node 1) at "), "{sentence}");
+        assert!(
+            sentence.ends_with(
+                "operand 0: autodiff is the contribution of the last alone at the 2 elements that go into 2 to 3 elements of the result, \
+                 the finite difference the sum of all, and right at the 1 that go into one: contributions at repeated positions are \
+                 overwritten rather than added"
+            ),
+            "{sentence}"
+        );
+    }
+    // The same of the operation alone, and where it is no leaf that it is applied to.
+    let report = check::handle(&take, &[&tensor![1.0, 2.0, 3.0]]).unwrap();
+    assert!(report.to_string().contains("contributions at repeated positions are overwritten"), "{report}");
+    let report = check::nodes(|[x]| x.graph().call(take.clone(), &[x.exp()]).sum(), [&tensor![1.0, 2.0, 3.0]]).unwrap();
+    assert!(report.wrong().next().unwrap().report.diagnosis()[0].contains("overwritten rather than added"), "{report}");
+    let report = check::gradients(|[x]| x.graph().call(take.clone(), &[x.exp()]).sum(), [&tensor![1.0, 2.0, 3.0]]).unwrap();
+    assert!(report.diagnosis().iter().any(|s| s.starts_with("take (node 2) at ") && s.contains("overwritten")), "{report}");
+}
+
+type V<'g> = Var<'g, f64>;
+type Reduce = fn(&Tensor<f64>, &Shape) -> Result<Tensor<f64>, Error>;
+
+/// a·b, with whatever stands for the sum over the axes along which b was repeated.
+fn stretched_product(reduce: Reduce) -> Handle {
+    Handle::custom(
+        "scale",
+        |x: &[&Tensor<f64>]| x[0].mul(x[1]),
+        move |x: &[&Tensor<f64>], _y: &Tensor<f64>, g: &Tensor<f64>| Ok(vec![g.mul(x[1])?, reduce(&g.mul(x[0])?, x[1].shape())?]),
+    )
+}
+
+/// The first places of some axes, the sums over the others, in the shape of the operand.
+fn first_of(g: &Tensor<f64>, axes: &[isize], to: &Shape) -> Result<Tensor<f64>, Error> {
+    axes.iter().try_fold(g.clone(), |g, &axis| g.slice(axis, 0..1))?.sum_to(to)
+}
+
+#[test]
+fn a_reduction_that_is_missing_is_named_with_its_axis() {
+    let cases: [(&[usize], &[usize], Reduce, &str); 7] = [
+        (
+            &[3, 4],
+            &[4],
+            |g, to| first_of(g, &[0], to),
+            "[4] is broadcast to [3, 4]; autodiff is the contribution of place 0 of axis 0 alone at all 4",
+        ),
+        (
+            &[3, 4],
+            &[3, 1],
+            |g, to| first_of(g, &[1], to),
+            "[3, 1] is broadcast to [3, 4]; autodiff is the contribution of place 0 of axis 1 alone",
+        ),
+        (&[3, 4], &[4], |g, to| g.slice(0, 2..3)?.sum_to(to), "place 2 of axis 0 alone"),
+        (&[5, 2, 3], &[2, 1], |g, to| first_of(g, &[0], to), "place 0 of axis 0 alone"),
+        (&[5, 2, 3], &[2, 1], |g, to| first_of(g, &[-1], to), "place 0 of axis 2 alone"),
+        (&[5, 2, 3], &[2, 1], |g, to| first_of(g, &[0, 2], to), "place [0, 0] of axes [0, 2] alone"),
+        (
+            &[5, 2],
+            &[],
+            |g, to| first_of(g, &[0, 1], to),
+            "[] is broadcast to [5, 2]; autodiff is the contribution of place [0, 0] of axes [0, 1] alone",
+        ),
+    ];
+    for (x, b, reduce, expected) in cases {
+        let (x, b) = (randn(50, x), randn(51, b));
+        let report = check::gradients(|[x, b]| x.graph().call(stretched_product(reduce), &[x, b]).tanh().sum(), [&x, &b]).unwrap();
+        let [sentence] = report.diagnosis() else { panic!("{report}") };
+        assert!(sentence.starts_with("input 1: scale (node 2) at ") && sentence.contains(expected), "{expected}: {report}");
+        assert!(sentence.ends_with("the reduction over a broadcast axis is missing"), "{sentence}");
+    }
+    // One example of a batch: the operand is not broadcast, but has a part in several elements of the result all the same.
+    let affine = Handle::custom(
+        "affine",
+        |x: &[&Tensor<f64>]| x[0].matmul(x[1]),
+        |x: &[&Tensor<f64>], _y: &Tensor<f64>, g: &Tensor<f64>| {
+            let dw = x[0].slice(0, 0..1)?.transpose(0, 1)?.matmul(&g.slice(0, 0..1)?)?;
+            Ok(vec![g.matmul(&x[1].transpose(0, 1)?)?, dw])
+        },
     );
+    let report =
+        check::gradients(|[x, w]| x.graph().call(affine.clone(), &[x, w]).square().mean(), [&randn(52, &[5, 3]), &randn(53, &[3, 2])]);
+    let report = report.unwrap();
+    let [sentence] = report.diagnosis() else { panic!("{report}") };
+    assert!(sentence.contains("the first alone at the 6 elements that go into 5 elements of the result"), "{sentence}");
+    assert!(sentence.ends_with("a sum is missing, as over the examples of a batch"), "{sentence}");
+}
+
+#[test]
+fn no_reduction_is_missed_where_another_thing_is_wrong_or_nothing() {
+    let (x, b) = (randn(54, &[3, 4]), randn(55, &[4]));
+    let right = check::gradients(|[x, b]| x.graph().call(stretched_product(|g, to| g.sum_to(to)), &[x, b]).tanh().sum(), [&x, &b]).unwrap();
+    assert!(right.passed() && right.diagnosis().is_empty(), "{right}");
+    // A mean, a factor, one row of another sign, one row and a bit, rows that differ from element to element, another rule that is wrong.
+    let others: [Reduce; 5] = [
+        |g, to| g.sum_to(to)?.mul_lit(1.0 / 3.0),
+        |g, to| g.sum_to(to)?.mul_lit(2.0),
+        |g, to| first_of(g, &[0], to)?.neg(),
+        |g, to| first_of(g, &[0], to)?.mul_lit(1.001),
+        |g, to| Tensor::new((0..4).map(|i| g.as_slice()[(i % 3) * 4 + i]).collect::<Vec<_>>(), to),
+    ];
+    for reduce in others {
+        let report = check::gradients(|[x, b]| x.graph().call(stretched_product(reduce), &[x, b]).tanh().sum(), [&x, &b]).unwrap();
+        assert!(!report.passed() && report.diagnosis().iter().all(|s| !s.contains("alone")), "{report}");
+    }
+    let report = check::gradients(|[x, b]| x.graph().apply(Flat, [x * b]).sum(), [&x, &b]).unwrap();
+    assert!(!report.passed() && report.diagnosis().iter().all(|s| !s.contains("alone")), "{report}");
+    // A term that is missing may make the ratios whole numbers.
+    let report = check::gradients(|[x]| (x.detach().square() + x).sum(), [&tensor![1.0, 2.0]]).unwrap();
+    assert!(!report.passed() && report.diagnosis().is_empty(), "{report}");
+    // Positions that repeat, added as they should be, but doubled.
+    let at = [0usize, 2, 2, 1, 2, 0];
+    let take = Handle::custom(
+        "take",
+        move |x: &[&Tensor<f64>]| Tensor::new(at.map(|i| x[0].as_slice()[i]).to_vec(), [6]),
+        move |x: &[&Tensor<f64>], _y: &Tensor<f64>, g: &Tensor<f64>| {
+            let mut d = vec![0.0; x[0].len()];
+            at.iter().zip(g.as_slice()).for_each(|(i, g)| d[*i] += 2.0 * *g);
+            Ok(vec![Tensor::new(d, x[0].shape())?])
+        },
+    );
+    let report = check::gradients(|[x]| x.graph().call(take.clone(), &[x]).square().sum(), [&tensor![1.0, 2.0, 3.0]]).unwrap();
+    let [sentence] = report.diagnosis() else { panic!("{report}") };
+    assert!(sentence.contains("autodiff = 2.000000 × the finite difference at all 3 elements"), "{report}");
 }
 
 /// tanh with a wrong slope.

@@ -10,6 +10,7 @@
     clippy::cast_sign_loss
 )]
 
+mod book;
 mod catalogue;
 mod checker;
 mod control;

@@ -285,3 +285,34 @@ fn checkpoints_are_computed_again() {
     assert!(trace.verify().unwrap() < 1e-15);
     assert!(matches!(trace.steps()[0], Step::Forward(0)));
 }
+
+#[test]
+fn pictures_are_the_same_text_each_time_and_no_name_breaks_them() {
+    let g = Graph::<f64>::new();
+    let a = g.variable(2.0).named("a<b>&\"'");
+    let y = (a * a).named("</svg>");
+    let svg = y.trace().unwrap().to_svg();
+    assert_eq!(svg, y.trace().unwrap().to_svg());
+    assert!(svg.contains("a&lt;b&gt;&amp;&quot;") && svg.matches("</svg>").count() == 1);
+    // Both edges of the product are drawn, with what comes back along each.
+    assert_eq!((svg.matches("<path d=\"M").count(), svg.matches("stroke=\"#fff\"").count()), (4, 2));
+}
+
+#[test]
+fn large_graphs_are_drawn_in_blocks_and_the_picture_says_so() {
+    let g = Graph::<f64>::new();
+    let mut x = g.variable(0.5).named("x");
+    for layer in 0..50 {
+        let w = g.variable(0.9).named(&format!("layers.{layer}.weight"));
+        x = (x * w).tanh() + w;
+    }
+    let svg = x.trace().unwrap().to_svg();
+    assert!(svg.contains("201 nodes") || svg.contains("202 nodes"), "{}", &svg[svg.len() - 300..]);
+    assert!(svg.contains(">layers.17<") && svg.contains("the nodes of a layer are drawn as one box"));
+    let mut y = g.variable(0.5);
+    for _ in 0..500 {
+        y = (y * 1.5).sin();
+    }
+    let svg = y.trace().unwrap().to_svg();
+    assert!(svg.contains("1001 nodes; those of 34 neighbouring depths"), "{}", &svg[svg.len() - 300..]);
+}

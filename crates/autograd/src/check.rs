@@ -21,6 +21,7 @@
 
 mod certify;
 mod compare;
+mod contributions;
 mod diagnosis;
 mod direction;
 mod examine;
@@ -29,6 +30,7 @@ mod format;
 mod function;
 mod jvp;
 mod ladder;
+mod lists;
 mod nodes;
 mod op;
 mod options;
@@ -308,7 +310,8 @@ impl Checker {
         second::second_order(self, &f, x, at).map_err(|error| error.at(at))
     }
 
-    /// As [`check::jvp`](jvp), with these options and any number of inputs.
+    /// As [`check::jvp`](jvp), for any number of inputs, with the seed, the relative tolerance and the share of these options; every element of the
+    /// result is looked at, with measured steps.
     ///
     /// # Errors
     /// As [`jvp`]; no inputs.

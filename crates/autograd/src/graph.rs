@@ -424,8 +424,9 @@ impl<T: Real> Graph<T> {
         self.tape.borrow_mut().nodes.iter_mut().for_each(|node| node.retained = true);
     }
 
-    /// Σ |v·∂y/∂v| over all elements v of all results on the way to y: by how much y changes if each is off by one relative unit.
-    pub(crate) fn condition(&self, gradients: &Gradients<T>) -> f64 {
+    /// ε·Σ |v·∂y/∂v| over all elements v of all results on the way to y: by how much y changes if each is off in its last digit of f64. The last
+    /// digits are added up, and not the numbers, whose sum may be too large.
+    pub(crate) fn rounding(&self, gradients: &Gradients<T>) -> f64 {
         let tape = self.tape.borrow();
         let sizes = tape.nodes.iter().zip(0..).filter(|(node, _)| matches!(node.kind, Kind::Op(_))).filter_map(|(node, id)| {
             let (value, gradient) = (node.value.tensor().ok()?, gradients.of_node(id)?);
@@ -434,7 +435,7 @@ impl<T: Real> Graph<T> {
                     .as_slice()
                     .iter()
                     .zip(gradient.as_slice())
-                    .map(|(v, d)| (v.to_f64() * d.to_f64()).abs())
+                    .map(|(v, d)| (f64::EPSILON * v.to_f64() * d.to_f64()).abs())
                     .filter(|size| size.is_finite())
                     .sum::<f64>(),
             )

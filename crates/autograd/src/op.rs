@@ -109,13 +109,46 @@ pub trait Op<const N: usize>: Debug + Send + Sync + 'static {
         None
     }
 
-    /// How an application of it is written, with `{0}`, `{1}`, … for the inputs, such as `{0}·{1}ᵀ`; without it, as `name(inputs)`.
+    /// How an application of it is written, with `{0}`, `{1}`, … for the inputs, such as `{0}·{1}ᵀ`, or `{*}` for all of them; without it, as `name(inputs)`.
     fn notation(&self) -> Option<Cow<'static, str>> {
         None
     }
 
     /// Gives `see` the side of every kink that is taken at `x`, in a fixed order, so that the gradient checker notices when it steps
-    /// across one. Operations without kinks need not say anything.
+    /// across one, and can name the kink and its distance. Operations without kinks need not say anything; a kink that is not told of is found
+    /// in the values, where it is not too near.
+    ///
+    /// ```
+    /// use autograd::{Error, Real, Tensor, check, elementary::Side, op::{Algebra, Sink, Variadic}, tensor};
+    ///
+    /// /// The largest of some tensors, element by element.
+    /// #[derive(Debug)]
+    /// struct Highest;
+    ///
+    /// impl Variadic for Highest {
+    ///     fn name(&self) -> &'static str { "highest" }
+    ///     fn forward<T: Real>(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
+    ///         x[1..].iter().try_fold(x[0].clone(), |y, x| y.max(x))
+    ///     }
+    ///     fn vjp<T: Real, A: Algebra<T>>(&self, x: &[&A], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+    ///         for (k, x) in x.iter().enumerate() {
+    ///             out.add(k, x.eq(y).masked_mul(g));
+    ///         }
+    ///     }
+    ///     fn sides(&self, x: &[&Tensor<f64>], see: &mut dyn FnMut(Side)) {
+    ///         let Ok(y) = self.forward(x) else { return };
+    ///         for (x, y) in x.iter().flat_map(|x| x.as_slice().iter().zip(y.as_slice())) {
+    ///             see(Side { function: "highest", side: x.partial_cmp(y), distance: y - x });
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let (a, b) = (tensor![1.0, 2.0], tensor![1.0 + 1e-12, 5.0]);
+    /// let report = check::gradients(|[a, b]| a.graph().apply_variadic(Highest, &[a, b]), [&a, &b])?;
+    /// let kink = report.inputs()[0].elements()[0].kink;
+    /// assert!(report.passed() && kink.is_some_and(|kink| (kink.distance - 1e-12).abs() < 1e-15), "{report}");
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
     fn sides(&self, _x: [&Tensor<f64>; N], _see: &mut dyn FnMut(Side)) {}
 
     /// Whether `vjp` takes an incoming gradient that still has to be stretched to the shape of the value.
@@ -165,6 +198,9 @@ pub trait Variadic: Debug + Send + Sync + 'static {
     fn notation(&self) -> Option<Cow<'static, str>> {
         None
     }
+
+    /// As [`Op::sides`].
+    fn sides(&self, _x: &[&Tensor<f64>], _see: &mut dyn FnMut(Side)) {}
 }
 
 /// An operation with `N` inputs and `M` outputs. See [`Op`] for the meaning of the methods.
@@ -233,6 +269,9 @@ pub trait MultiOp<const N: usize, const M: usize>: Debug + Send + Sync + 'static
     fn jvp<T: Real, A: Algebra<T>>(&self, _x: [&A; N], _y: [&A; M], _dx: [Option<&A>; N]) -> Option<[A; M]> {
         None
     }
+
+    /// As [`Op::sides`].
+    fn sides(&self, _x: [&Tensor<f64>; N], _see: &mut dyn FnMut(Side)) {}
 }
 
 /// In which way the value of an operation depends on its inputs.

@@ -49,12 +49,14 @@ pub fn with_bar(options: Checker) -> Checker {
     {
         let (start, bar) = (std::time::Instant::now(), indicatif::ProgressBar::new(0));
         options.progress(move |done, total| {
-            if start.elapsed().as_secs() >= 2 {
-                bar.set_length(total as u64);
-                bar.set_position(done as u64);
-            }
             if done == total {
                 bar.finish_and_clear();
+            } else if start.elapsed().as_secs() >= 2 && !bar.is_finished() {
+                // Of several threads the last one need not speak last.
+                bar.update(|state| {
+                    state.set_len(total as u64);
+                    state.set_pos(done as u64);
+                });
             }
         })
     }

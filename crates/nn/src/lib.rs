@@ -74,22 +74,5 @@ pub use per_example::per_example_grad;
 pub use perceptron::Perceptron;
 pub use train::{Epoch, Fit, History, fit, fit_with_metric};
 
-/// The examples of the README compile and run.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
-
-/// So do those of the guide to derivatives.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/derivatives.md")]
-struct Derivatives;
-
-/// And those of the chapter on gradient checks.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/trust-a-gradient.md")]
-struct Trust;
-
-/// And those of the lessons.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/lessons.md")]
-struct Lessons;
+mod book;

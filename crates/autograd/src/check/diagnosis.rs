@@ -1,6 +1,7 @@
 //! What wrong gradients look like: simple hypotheses, and the first that fits, in a sentence with its evidence.
 
 use super::{
+    contributions::Lost,
     report::{Input, Report},
     verdict::{Element, Verdict},
 };
@@ -9,16 +10,25 @@ use crate::tensor::Tensor;
 /// Ratios and differences are the same if they are apart by no more than this part.
 const SAME: f64 = 1e-4;
 
-/// Adds a sentence for each input with wrong elements, and one for all if they are those of the first layers.
-pub(super) fn diagnose(report: &mut Report, x: &[&Tensor<f64>]) {
-    let lengths: Vec<usize> = x.iter().flat_map(|x| x.shape().iter().copied()).collect();
-    let mut sentences = Vec::new();
-    for (input, x) in report.inputs.iter().zip(x) {
-        let has_wrong = input.elements.iter().any(|e| e.verdict == Verdict::Wrong);
-        if let (true, Some(sentence)) = (has_wrong, of_input(input, x, &lengths)) {
-            sentences.push(format!("{}: {sentence}", input.name));
-        }
+/// Adds a sentence for each input with wrong elements, and one for all if they are those of the first layers. What rules have been seen to lose
+/// is asked for if there is anything wrong.
+pub(super) fn diagnose(report: &mut Report, x: &[&Tensor<f64>], lost: impl FnOnce() -> Vec<Lost>) {
+    let is_wrong = |input: &Input| {
+        input.elements.iter().map(|e| e.verdict).chain(input.directions.iter().map(|d| d.verdict)).any(|v| v == Verdict::Wrong)
+    };
+    if !report.inputs.iter().any(is_wrong) {
+        return;
     }
+    let lengths: Vec<usize> = x.iter().flat_map(|x| x.shape().iter().copied()).collect();
+    let mut lost = lost();
+    let mut sentences = Vec::new();
+    for (k, (input, x)) in report.inputs.iter().zip(x).enumerate().filter(|(_, (input, _))| is_wrong(input)) {
+        // What was seen in the rule itself says more than what the elements look like.
+        let of_rule: Vec<Lost> = lost.extract_if(.., |lost| lost.input == Some(k)).collect();
+        let seen = if of_rule.is_empty() { of_input(input, x, &lengths) } else { None };
+        sentences.extend(of_rule.into_iter().map(|lost| lost.sentence).chain(seen).map(|sentence| format!("{}: {sentence}", input.name)));
+    }
+    sentences.extend(lost.into_iter().map(|lost| lost.sentence));
     sentences.extend(depth(report));
     report.diagnosis = sentences;
 }
@@ -48,15 +58,14 @@ fn of_input(input: &Input, x: &Tensor<f64>, lengths: &[usize]) -> Option<String>
     }
     permuted(input, &all)
         .or_else(|| side(&wrong, &right, x))
-        .or_else(|| ratio(&wrong, right.len(), lengths))
-        .or_else(|| whole(&wrong))
+        .or_else(|| ratio(&wrong, right.len(), x.len(), lengths))
         .or_else(|| shifted(&wrong))
         .or_else(|| mean(&all))
         .or_else(|| (n <= 3 && right.len() > 3 * n).then(|| few(input, &wrong)))
 }
 
 /// Whether all ratios are one, and which one.
-fn ratio(wrong: &[&Element], right: usize, lengths: &[usize]) -> Option<String> {
+fn ratio(wrong: &[&Element], right: usize, total: usize, lengths: &[usize]) -> Option<String> {
     let ratio = |e: &Element| e.autodiff / e.difference;
     let first = ratio(wrong.first()?);
     if !first.is_finite() || wrong.iter().any(|e| (ratio(e) - first).abs() > SAME * first.abs() + e.error / e.difference.abs()) {
@@ -66,7 +75,11 @@ fn ratio(wrong: &[&Element], right: usize, lengths: &[usize]) -> Option<String> 
     if n < 2 && right > 0 {
         return None;
     }
-    let which = if right == 0 { format!("all {n} elements") } else { format!("{n} elements of {}", n + right) };
+    let which = match right {
+        0 if n < total => format!("all {n} elements looked at"),
+        0 => format!("all {n} elements"),
+        _ => format!("{n} elements of {}", n + right),
+    };
     let evidence = format!("autodiff = {first:.6} × the finite difference at {which}");
     let is = |v: f64| (first - v).abs() <= SAME * v.abs();
     // The longest axes first: they are rarely a coincidence.
@@ -127,21 +140,6 @@ fn side(wrong: &[&Element], right: &[&Element], x: &Tensor<f64>) -> Option<Strin
     (wrong.iter().all(|e| x(&e) > 0.0) && right.iter().all(|e| x(&e) <= 0.0)).then(|| evidence(">"))
 }
 
-/// Whether contributions were lost that come in whole numbers.
-fn whole(wrong: &[&Element]) -> Option<String> {
-    let ratio = |e: &&Element| e.difference / e.autodiff;
-    let is_whole = |r: f64| r > 1.5 && (r - r.round()).abs() <= 1e-3 * r;
-    if wrong.iter().map(ratio).all(is_whole) {
-        let mut ratios: Vec<f64> = wrong.iter().map(|e| ratio(e).round()).collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios.dedup();
-        return Some(format!(
-            "the finite difference is {ratios:?} times autodiff at the wrong elements: are contributions at repeated positions overwritten rather than added?"
-        ));
-    }
-    None
-}
-
 /// Whether one number was added to all.
 fn shifted(wrong: &[&Element]) -> Option<String> {
     let by = |e: &&Element| e.autodiff - e.difference;
@@ -159,10 +157,12 @@ fn mean(all: &[&Element]) -> Option<String> {
     let sum: f64 = all.iter().map(|e| e.difference).sum();
     let n = all.len() as f64;
     if (first - sum / n).abs() <= SAME * first.abs() {
-        return Some(format!("autodiff is {first:.6e} everywhere, the mean of the finite differences: is a gradient shared out equally?"));
+        return Some(format!(
+            "autodiff is {first:.6e} everywhere, the mean of those of the finite difference: is a gradient shared out equally?"
+        ));
     }
     ((first - sum).abs() <= SAME * first.abs())
-        .then(|| format!("autodiff is {first:.6e} everywhere, the sum of the finite differences: a reduction too much?"))
+        .then(|| format!("autodiff is {first:.6e} everywhere, the sum of those of the finite difference: a reduction too much?"))
 }
 
 fn few(input: &Input, wrong: &[&Element]) -> String {

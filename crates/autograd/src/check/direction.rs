@@ -1,8 +1,9 @@
 //! Directions of random signs: one finite difference for all elements of a tensor, and bisection down to those that are wrong.
 
 use super::{
-    examine::{Run, largest},
+    examine::Run,
     function::scrambled,
+    lists::largest,
     slope::{Sample, Scale},
     verdict::{Claim, Element, Verdict},
 };
@@ -101,7 +102,7 @@ fn along(run: &Run<'_>, k: usize, moved: &[usize], seed: u64, step: Option<f64>)
     };
     // Each element moves by its step rounded to its own digits, and the sum of the gradient is rounded itself.
     let rounding = || moved.iter().map(|&i| base.scatter(k, i) + f64::EPSILON * gradient.as_slice()[i].abs()).sum();
-    let claim = Claim { autodiff, rtol: run.options.rtol, largest: largest(gradient), scatter: &rounding };
+    let claim = Claim { autodiff, rtol: run.options.rtol, largest: largest(&[gradient]), scatter: &rounding };
     let (mut verdict, _, noticed) = run.verdict(&slope, &claim);
     // Along several kinks at once the slope need not lie between the two sides; the elements have to be asked one by one.
     if verdict == Verdict::Wrong && slope.kink.is_some() && moved.len() > 1 && matches!(slope.form, super::slope::Form::Kink { .. }) {
@@ -112,7 +113,7 @@ fn along(run: &Run<'_>, k: usize, moved: &[usize], seed: u64, step: Option<f64>)
 
 /// Halves of a direction that failed, and their halves, down to the elements. The step that served the whole serves the parts.
 fn bisect(run: &Run<'_>, k: usize, whole: Vec<usize>, seed: u64, step: f64) -> Parts {
-    let (typical, largest) = (run.base.typical(k), largest(&run.base.gradient.parts[k]));
+    let (typical, largest) = (run.base.typical(k), largest(&run.base.gradient.parts[k..=k]));
     let step = if step.is_finite() { step } else { Scale::of(typical, typical).step(11) };
     let (mut found, mut parts) = (Vec::new(), vec![whole]);
     while let Some(part) = parts.pop() {

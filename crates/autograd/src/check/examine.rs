@@ -9,6 +9,7 @@ use super::{
     direction,
     function::{Base, Function, scrambled},
     ladder::measured,
+    lists::largest,
     options::{Checker, Coverage, Steps, Tolerance},
     report::{Cost, Input, Report},
     slope::{Probe, Sample, Scale, Slope, central},
@@ -100,6 +101,9 @@ impl Run<'_> {
         if !autodiff.is_finite() {
             return (Element::unknown(index, autodiff, Verdict::NonFinite), 0.0);
         }
+        if !x.is_finite() {
+            return (Element::unknown(index, autodiff, Verdict::OutOfDomain), f64::INFINITY);
+        }
         let mut elements = base.x[k].to_vec();
         let mut probe = |step: f64| -> Sample {
             elements[index] = x + step;
@@ -117,7 +121,7 @@ impl Run<'_> {
 
     /// Some elements of an input, in the given order, on all cores.
     pub(super) fn elements(&self, k: usize, indices: &[usize]) -> (Vec<Element>, f64) {
-        let (typical, largest) = (self.base.typical(k), largest(&self.base.gradient.parts[k]));
+        let (typical, largest) = (self.base.typical(k), largest(&self.base.gradient.parts[k..=k]));
         let one = |index: usize| {
             let found = if self.is_spent() {
                 let autodiff = self.base.gradient.parts[k].as_slice()[index];
@@ -141,11 +145,6 @@ impl Run<'_> {
         let noticed = found.iter().map(|(_, noticed)| *noticed).fold(0.0, f64::max);
         (found.into_iter().map(|(element, _)| element).collect(), noticed)
     }
-}
-
-/// The largest element.
-pub(super) fn largest(gradient: &Tensor<f64>) -> f64 {
-    gradient.as_slice().iter().filter(|v| v.is_finite()).fold(0.0, |m, v| m.max(v.abs()))
 }
 
 /// Checks a function at a point.
@@ -210,7 +209,7 @@ fn spoiled(base: &mut Base<'_>) -> Result<Option<Verdict>, Error> {
     let mut is_repeatable = apart <= 64.0 * noise;
     noise = noise.max(apart);
     for (a, b) in again.parts.iter().zip(&base.gradient.parts) {
-        let room = 64.0 * f64::EPSILON * largest(b);
+        let room = 64.0 * f64::EPSILON * largest(&[b]);
         is_repeatable &= a.as_slice().iter().zip(b.as_slice()).all(|(a, b)| differs(*a, *b) <= room);
     }
     base.noise = noise;

@@ -47,7 +47,7 @@ pub(super) fn limit(quotients: &[Quotient], power: i32) -> Option<Limit> {
             let factor = 2f64.powi(power * i32::try_from(m).unwrap_or(0));
             amplification *= (factor + 1.0) / (factor - 1.0);
             let last = &columns[m - 1];
-            let next = (0..n.saturating_sub(m)).map(|k| (factor * last[k + 1] - last[k]) / (factor - 1.0)).collect();
+            let next = (0..n.saturating_sub(m)).map(|k| last[k + 1] + (last[k + 1] - last[k]) / (factor - 1.0)).collect();
             columns.push(next);
         }
         for k in 0..n.saturating_sub(m) {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{
-    report::{Input, Outcome, Report},
+    report::{Input, Origins, Outcome, Report},
     verdict::{Element, Verdict},
 };
 
@@ -30,21 +30,44 @@ fn coverage(input: &Input) -> String {
     if checked == all { format!("{ok} of {all} elements ok") } else { format!("{ok} of {checked} elements ok, of {all} in all") }
 }
 
+/// The report in a word.
+fn verdict(report: &Report) -> &'static str {
+    let of_derivatives = |input: &Input| input.count(Verdict::is_fault) > 0 || input.directions().iter().any(|d| d.verdict.is_fault());
+    match () {
+        () if report.passed() => "agree",
+        () if report.inputs().iter().any(of_derivatives) => "DO NOT agree",
+        () if report.faults() > 0 => "are not at odds, but something else is WRONG",
+        () => "are not at odds, but NOT ALL is decided",
+    }
+}
+
+/// The largest deviation, of those elements that have a finite difference.
+fn deviation(input: &Input) -> String {
+    match input.deviation() {
+        d if d.is_finite() => format!("at most {d:.1e}"),
+        _ => "unknown where there is no finite difference".to_owned(),
+    }
+}
+
 fn noticed(input: &Input) -> String {
     match input.noticed() {
         n if n.is_finite() && input.checked().next().is_some() | !input.directions().is_empty() => {
             format!("an error above {n:.1e} in one element would have been noticed")
         }
+        _ if input.checked().count() == input.shape().len() => "an error in what is not decided would not have been noticed".to_owned(),
         _ => "elements that were not looked at may be wrong".to_owned(),
     }
 }
 
-fn evidence(input: &Input, e: &Element) -> String {
+fn evidence(input: &Input, e: &Element, Origins { first, second, .. }: Origins) -> String {
     let mut text = format!("{:?}: {}", input.position(e.index), e.verdict);
-    let _ = write!(text, "; autodiff {:.9e}", e.autodiff);
+    let _ = write!(text, "; {first} {:.9e}", e.autodiff);
     if e.difference.is_finite() {
-        let _ = write!(text, ", finite difference {:.9e} ± {:.1e}", e.difference, e.error);
-        let _ = write!(text, " (z = {:.1e}, relative {:.1e}, step {:.1e})", e.z(), e.relative(), e.step);
+        let _ = write!(text, ", {second} {:.9e} ± {:.1e} (z = {:.1e}, relative {:.1e}", e.difference, e.error, e.z(), e.relative());
+        if e.step.is_finite() {
+            let _ = write!(text, ", step {:.1e}", e.step);
+        }
+        text.push(')');
     }
     if e.scatter > 0.0 {
         let _ = write!(text, ", autodiff itself ± {:.1e}", e.scatter);
@@ -57,26 +80,27 @@ fn evidence(input: &Input, e: &Element) -> String {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.passed() { "agree" } else { "DO NOT agree" };
-        write!(f, "autodiff and finite differences {verdict}")?;
+        write!(f, "{} {}", self.origins.both, verdict(self))?;
         for input in self.inputs() {
             write!(f, "\n  {} {}: {}{}", input.name(), input.shape(), coverage(input), counts(input))?;
             let largest = input.largest();
-            write!(f, "; deviation at most {:.1e}, relative to the largest element {largest:.1e}; {}", input.deviation(), noticed(input))?;
+            if !input.shape().is_empty() {
+                write!(f, "; deviation {}, relative to the largest element {largest:.1e}; {}", deviation(input), noticed(input))?;
+            }
             let skipped = input.count(|v| v == Verdict::Skipped);
             if skipped > 0 {
                 write!(f, "; {skipped} skipped, the budget was spent")?;
             }
             let worst = input.worst();
             for element in worst.iter().take(SHOWN) {
-                write!(f, "\n    {}", evidence(input, element))?;
+                write!(f, "\n    {}", evidence(input, element, self.origins))?;
             }
             if worst.len() > SHOWN {
                 write!(f, "\n    and {} more", worst.len() - SHOWN)?;
             }
             let on_kinks = input.checked().filter(|e| matches!(e.verdict, Verdict::SubgradientOk { .. }));
             for element in on_kinks.take(2) {
-                write!(f, "\n    {}", evidence(input, element))?;
+                write!(f, "\n    {}", evidence(input, element, self.origins))?;
             }
             for d in input.directions() {
                 write!(f, "\n    along {} random signs: {}; autodiff {:.9e}, ", d.moved, d.verdict, d.autodiff)?;

@@ -3,6 +3,7 @@
 use std::{panic::Location, sync::OnceLock};
 
 use super::{
+    lists::largest,
     slope::{Place, Sample},
     verdict::Kink,
 };
@@ -28,8 +29,8 @@ pub(super) struct Gradient {
     pub(super) point: Point,
     /// Where the kinks are whose sides the point has.
     pub(super) kinks: Vec<Kink>,
-    /// Σ |v·∂y/∂v| over all results v on the way: by how much the value moves if each is off by one relative unit.
-    pub(super) condition: f64,
+    /// ε·Σ |v·∂y/∂v| over all results v on the way: by how much the value moves if each is off in its last digit.
+    pub(super) rounding: f64,
 }
 
 /// A function with the gradient to be checked.
@@ -57,6 +58,21 @@ pub(super) fn kinks<T: Real>(g: &Graph<T>) -> Vec<Kink> {
         kinks.push(Kink { function: side.function, node: node as usize, place, distance: side.distance, at });
     });
     kinks
+}
+
+/// The nearest of the kinks whose sides are not the same at two points.
+///
+/// The elements among which a maximum is chosen are each on the kink or below it. Where another one takes the lead, its distance counts, and not
+/// that of the former leader, which was 0.
+pub(super) fn crossed(here: &[i8], there: &[i8], kinks: &[Kink]) -> Option<Kink> {
+    if here.len() != there.len() {
+        return None;
+    }
+    let crossed = || here.iter().zip(there).zip(kinks).filter(|((a, b), _)| a != b);
+    let leads = |side: i8| side == 0;
+    let is_overtaken = |node: usize| crossed().any(|((a, b), kink)| kink.node == node && !leads(*a) && leads(*b));
+    let nearest = |a: &Kink, b: &Kink| a.distance.total_cmp(&b.distance);
+    crossed().filter(|((a, _), kink)| !(leads(**a) && is_overtaken(kink.node))).map(|(_, kink)| *kink).min_by(nearest)
 }
 
 /// Numbers that look random, the same on every machine (Steele et al. 2014).
@@ -156,7 +172,7 @@ impl<T: Real, F: Formula<T>> Function for Closure<T, F> {
             None => Tensor::zeros(x.shape()),
         };
         let parts = leaves.iter().zip(x).map(part).collect::<Result<_, Error>>()?;
-        Ok(Gradient { parts, point: Point { terms, sides }, kinks, condition: g.condition(&gradients) })
+        Ok(Gradient { parts, point: Point { terms, sides }, kinks, rounding: g.rounding(&gradients) })
     }
 }
 
@@ -179,13 +195,15 @@ fn signature(sides: &[i8]) -> u64 {
 impl<'a> Base<'a> {
     pub(super) fn new(function: &'a dyn Function, x: &[&Tensor<f64>]) -> Result<Self, Error> {
         let gradient = function.gradient(x)?;
-        let size: f64 = gradient.point.terms.iter().map(|t| t.abs()).filter(|t| t.is_finite()).sum();
+        // The last digits are added up, not the numbers, whose sum may be too large.
+        let last = |v: f64| f64::EPSILON * v.abs();
+        let size: f64 = gradient.point.terms.iter().map(|t| last(*t)).filter(|t| t.is_finite()).sum();
         // Operations that are made of others have results on the way that nobody sees; they feel at least the last digit of the inputs.
         let products = |(x, d): (&&Tensor<f64>, &Tensor<f64>)| -> f64 {
-            x.as_slice().iter().zip(d.as_slice()).map(|(x, d)| (x * d).abs()).filter(|p| p.is_finite()).sum()
+            x.as_slice().iter().zip(d.as_slice()).map(|(x, d)| last(*x) * d.abs()).filter(|p| p.is_finite()).sum()
         };
         let inputs: f64 = x.iter().zip(&gradient.parts).map(products).sum();
-        let noise = f64::EPSILON * size.max(gradient.condition).max(inputs);
+        let noise = size.max(gradient.rounding).max(inputs);
         let signature = signature(&gradient.point.sides);
         let x = x.iter().map(|x| (*x).clone()).collect();
         Ok(Base { function, x, gradient, noise, signature, scatter: OnceLock::new() })
@@ -206,23 +224,18 @@ impl<'a> Base<'a> {
         let signature = signature(&point.sides);
         let (place, kink) = if signature == self.signature { (Place::Near, None) } else { (Place::Across, self.crossed(&point.sides)) };
         // A value that has grown is rounded more coarsely.
-        let size: f64 = point.terms.iter().map(|t| t.abs()).sum();
-        Sample { step, change, noise: self.noise.max(f64::EPSILON * size), place, signature, kink }
+        let last: f64 = point.terms.iter().map(|t| f64::EPSILON * t.abs()).sum();
+        Sample { step, change, noise: self.noise.max(last), place, signature, kink }
     }
 
     /// The nearest kink that lies between this point and another one.
     fn crossed(&self, sides: &[i8]) -> Option<Kink> {
-        let here = &self.gradient.point.sides;
-        if here.len() != sides.len() {
-            return None;
-        }
-        let crossed = here.iter().zip(sides).zip(&self.gradient.kinks).filter(|((a, b), _)| a != b).map(|(_, kink)| *kink);
-        crossed.min_by(|a, b| a.distance.total_cmp(&b.distance))
+        crossed(&self.gradient.point.sides, sides, &self.gradient.kinks)
     }
 
     /// The size of the elements of an input, for steps: the largest.
     pub(super) fn typical(&self, k: usize) -> f64 {
-        self.x[k].as_slice().iter().filter(|v| v.is_finite()).fold(0.0f64, |m, v| m.max(v.abs()))
+        largest(&self.x[k..=k])
     }
 
     /// By how much an element of the gradient scatters as the point moves by its last digits, on the same sides of all kinks.

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::{
     Checker, Report, Verdict,
-    examine::largest,
-    function::{scrambled, sides},
+    function::{crossed, kinks, scrambled, sides},
     ladder::measured,
+    lists::largest,
     report::{Cost, Input},
     slope::{Place, Sample, Scale, Slope},
     verdict::{Claim, Element, judge, noticed},
@@ -39,11 +39,11 @@ where
         let y = f(&leaves);
         let value = y.value()?;
         let tangent = y.tangent()?.map_or_else(|| Tensor::zeros(value.shape()), Ok)?;
-        let here = sides(&g);
-        // Σ |v·∂y/∂v| of the whole result: what rounding on the way may do to any element.
+        let (here, kinks) = (sides(&g), kinks(&g));
+        // Of the whole result: what rounding on the way may do to any element.
         g.retain_all();
-        let condition = y.backward_with(&Tensor::ones(value.shape())?).map_or(0.0, |gradients| g.condition(&gradients));
-        let noise = f64::EPSILON * condition / value.len().max(1) as f64;
+        let rounding = y.backward_with(&Tensor::ones(value.shape())?).map_or(0.0, |gradients| g.rounding(&gradients));
+        let noise = rounding / value.len().max(1) as f64;
 
         let mut known: HashMap<u64, Moved> = HashMap::new();
         let mut at = |step: f64| -> Moved {
@@ -59,8 +59,8 @@ where
                 })
                 .clone()
         };
-        let typical = largest(x[k]);
-        let largest = largest(&tangent);
+        let typical = largest(&x[k..=k]);
+        let largest = largest(&[&tangent]);
         let (mut elements, mut power) = (Vec::new(), 0.0f64);
         for (i, (&autodiff, &base)) in tangent.as_slice().iter().zip(value.as_slice()).enumerate() {
             if !autodiff.is_finite() || !base.is_finite() {
@@ -74,9 +74,9 @@ where
                     return outside;
                 };
                 let noise = noise.max(f64::EPSILON * (base.abs() + change.abs()));
-                let place = if sides == here { Place::Near } else { Place::Across };
+                let (place, kink) = if sides == here { (Place::Near, None) } else { (Place::Across, crossed(&here, &sides, &kinks)) };
                 let signature = sides.iter().fold(7u64, |hash, side| scrambled(hash ^ u64::from(side.cast_unsigned())));
-                Sample { step, change, noise, place, signature, kink: None }
+                Sample { step, change, noise, place, signature, kink }
             };
             let slope = measured(&mut probe, autodiff, Scale::of(typical, typical), options.rtol);
             let claim = Claim { autodiff, rtol: options.rtol, largest, scatter: &|| 16.0 * f64::EPSILON * largest };

@@ -111,14 +111,26 @@ impl Ladder<'_, '_> {
         })
     }
 
-    /// Whether the value stays away from that at the point, however small the step.
-    fn jumps(&self) -> bool {
+    /// The size of the difference quotient of one side at its smallest step, if the value there goes to that at the point; else 0.
+    fn slope_at_the_end(&self, side: usize) -> f64 {
+        let inside = self.pairs.values().rev().map(|pair| pair[side]).filter(|s| s.place != Place::Outside);
+        match inside.take(5).collect::<Vec<_>>()[..] {
+            [least, .., largest] if least.change.abs() < 0.5 * largest.change.abs() => (least.change / least.step).abs(),
+            _ => 0.0,
+        }
+    }
+
+    /// Whether the value stays away from that at the point, however small the step, by more than slopes such as that of the other side, or the
+    /// claimed one, explain over the smallest step: a kink that is nearer than that looks the same.
+    fn jumps(&self, claim: f64) -> bool {
         (0..2).any(|side| {
             let smallest = self.pairs.iter().rev().map(|(_, pair)| pair[side]).filter(|s| s.place != Place::Outside).take(5);
             let smallest: Vec<Sample> = smallest.collect();
             let [least, .., largest] = &smallest[..] else { return false };
             let height = least.change;
-            smallest.len() == 5
+            let is_explained = height.abs() <= 4.0 * least.step.abs() * claim.abs().max(self.slope_at_the_end(1 - side));
+            !is_explained
+                && smallest.len() == 5
                 && largest.step.abs() >= 8.0 * least.step.abs()
                 && smallest.iter().all(|s| (s.change - height).abs() <= 0.05 * height.abs() && height.abs() > 50.0 * s.noise)
         })
@@ -214,7 +226,7 @@ pub(super) fn measured(probe: &mut Probe<'_>, claim: f64, scale: Scale, rtol: f6
 
 /// What the ladder says, once it is climbed.
 fn conclude(ladder: &Ladder<'_, '_>, claim: f64, central: &[Quotient], found: Option<Limit>) -> Slope {
-    if ladder.jumps() {
+    if ladder.jumps(claim) {
         return ladder.finish(claim, central, None, Form::Jump);
     }
     let sides = [ladder.one_sided(0), ladder.one_sided(1)];
@@ -274,7 +286,8 @@ fn quick(ladder: &mut Ladder<'_, '_>, claim: f64, above: i32, below: i32, rtol: 
     }
     let quotient = |[a, b]: [Sample; 2]| (b.change - a.change) / (b.step - a.step);
     let (far, near) = (quotient(pairs[0]), quotient(pairs[1]));
-    let value = (4.0 * near - far) / 3.0;
+    // In this form it does not overflow.
+    let value = near + (near - far) / 3.0;
     let even = |[a, b]: [Sample; 2]| (a.change + b.change).abs();
     let (bend, noise) = (even(pairs[1]), pairs[1][0].noise.max(pairs[1][1].noise));
     // The even part of a smooth function falls to a quarter; that of a kink, to a half.
@@ -284,7 +297,7 @@ fn quick(ladder: &mut Ladder<'_, '_>, claim: f64, above: i32, below: i32, rtol: 
     // Smaller steps that see nothing do not confirm a claim of nothing where larger ones saw something.
     let sees_less = value == 0.0 && ladder.pairs.values().flatten().any(|s| s.place == Place::Near && s.change != 0.0);
     let is_hidden = noise > 1e-3 * claim.abs() * pairs[1][1].step && claim != 0.0;
-    if !agrees || is_bent || sees_less || is_hidden {
+    if !value.is_finite() || !agrees || is_bent || sees_less || is_hidden {
         return None;
     }
     // What a fourth-order formula leaves over is below what it changes; rounding is known.

@@ -2,7 +2,7 @@
 
 use std::{fmt, panic::Location};
 
-use super::{Checker, Coverage, Report, Verdict, certify::rule, examine::examine};
+use super::{Checker, Coverage, Report, Verdict, certify::rule};
 use crate::{
     error::{Error, ErrorKind},
     graph::{Graph, Kind},
@@ -100,7 +100,7 @@ where
             continue;
         }
         let Ok(x) = ops::tensors(tape.inputs(id).iter().map(|&x| &tape.node(x).value)) else { continue };
-        let report = rule(handle.op(), &x, node.at, |function| examine(function, &x, &options))?;
+        let report = rule(handle.op(), &x, node.at, &options)?;
         nodes.push(Node { position: id as usize, op: handle.name(), at: node.at, report });
     }
     Ok(NodesReport { nodes })

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-/// How the finite differences choose their steps.
+/// How the finite differences choose their steps. The error at all steps, for one element, is [`check::sweep`](super::sweep()).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Steps {
     /// By agreement across scales, from the size of the element down: each result has a measured error. Where two fourth-order differences

@@ -1,7 +1,8 @@
 //! Referees that need no finite differences: what every gradient has to be, whatever the function.
 
 use super::{
-    function::{fraction, weights},
+    function::weights,
+    lists::{difference, dot, largest, random_like},
     report::{Finding, Outcome},
 };
 use crate::{
@@ -11,41 +12,6 @@ use crate::{
     tensor::Tensor,
     var::Var,
 };
-
-/// Numbers between ½ and 1½ of either sign, of the shape of each tensor.
-pub(super) fn random_like<T: Real>(like: &[&Tensor<T>], seed: u64) -> Result<Vec<Tensor<T>>, Error> {
-    let one = |(k, like): (usize, &&Tensor<T>)| {
-        let number = |i: u64| {
-            let place = (seed << 40) ^ ((k as u64) << 32) ^ (2 * i);
-            T::of((0.5 + fraction(place)) * if fraction(place + 1) < 0.5 { -1.0 } else { 1.0 })
-        };
-        Tensor::new((0..like.len() as u64).map(number).collect::<Vec<_>>(), like.shape())
-    };
-    like.iter().enumerate().map(one).collect()
-}
-
-/// Σ aᵢ·bᵢ, and Σ |aᵢ·bᵢ|.
-pub(super) fn dot<T: Real>(a: &[Tensor<T>], b: &[Tensor<T>]) -> (f64, f64) {
-    let products = a.iter().zip(b).flat_map(|(a, b)| a.as_slice().iter().zip(b.as_slice())).map(|(a, b)| a.to_f64() * b.to_f64());
-    products.fold((0.0, 0.0), |(sum, size), p| (sum + p, size + p.abs()))
-}
-
-/// The largest element of the difference.
-fn difference<T: Real>(a: &[Tensor<T>], b: &[Tensor<T>]) -> f64 {
-    let pairs = a.iter().zip(b).flat_map(|(a, b)| a.as_slice().iter().zip(b.as_slice())).map(|(a, b)| (a.to_f64(), b.to_f64()));
-    pairs.fold(0.0f64, |m, (a, b)| if (a - b).is_nan() { f64::INFINITY } else { m.max((a - b).abs()) })
-}
-
-/// The largest element of the difference, relative to the largest element of the second.
-pub(super) fn apart<T: Real>(a: &[Tensor<T>], b: &[Tensor<T>]) -> f64 {
-    let difference = difference(a, b);
-    if difference == 0.0 { 0.0 } else { difference / largest(b) }
-}
-
-/// The largest element.
-fn largest<T: Real>(tensors: &[Tensor<T>]) -> f64 {
-    tensors.iter().flat_map(Tensor::as_slice).fold(0.0, |m, v| m.max(v.to_f64().abs()))
-}
 
 pub(super) fn finding(what: &'static str, is_right: bool, detail: String) -> Finding {
     Finding { what, outcome: if is_right { Outcome::Ok } else { Outcome::Wrong }, detail }
@@ -79,10 +45,10 @@ pub(super) fn contract<T: Real>(f: impl for<'a, 'g> Fn(&'a [Var<'g, T>]) -> Var<
 
     // What rounding alone may leave of a gradient that cancels out: that of the results on the way, for a step as large as the input.
     g.retain_all();
-    let condition = y.backward_with(&c).map_or(0.0, |gradients| g.condition(&gradients));
+    let rounding = y.backward_with(&c).map_or(0.0, |gradients| g.rounding(&gradients));
     let typical = x.iter().map(|x| x.as_slice().iter().fold(0.0f64, |m, v| m.max(v.to_f64().abs()))).filter(|v| *v > 0.0);
-    let (_, size) = dot(std::slice::from_ref(&c), std::slice::from_ref(&value));
-    let floor = 64.0 * T::EPSILON.to_f64() * size.max(condition) / typical.fold(f64::INFINITY, f64::min).min(1.0);
+    let (_, size) = dot(&[&c], &[&value]);
+    let floor = 64.0 * T::EPSILON.to_f64() * size.max(rounding / f64::EPSILON) / typical.fold(f64::INFINITY, f64::min).min(1.0);
     let is_close = |a: &[Tensor<T>], b: &[Tensor<T>]| {
         let difference = difference(a, b);
         (difference <= floor.max(room * largest(b)), difference)
@@ -133,7 +99,7 @@ fn adjoint<T: Real>(
     if tangent.shape() != c.shape() {
         return Ok(None);
     }
-    let (forward, size) = dot(std::slice::from_ref(&tangent), std::slice::from_ref(c));
+    let (forward, size) = dot(&[&tangent], &[c]);
     let (reverse, other) = dot(gradients, &v);
     if !forward.is_finite() || !reverse.is_finite() {
         return Ok(None);

@@ -67,7 +67,7 @@ impl Function for Replayed {
             let part =
                 |(id, x): (&u32, &&Tensor<f64>)| gradients.get(Var::new(graph, *id)).cloned().map_or_else(|| Tensor::zeros(x.shape()), Ok);
             let parts = self.leaves.iter().zip(x).map(part).collect::<Result<_, Error>>()?;
-            Ok(Gradient { parts, point, kinks: kinks(graph), condition: graph.condition(&gradients) })
+            Ok(Gradient { parts, point, kinks: kinks(graph), rounding: graph.rounding(&gradients) })
         })
     }
 }

@@ -17,6 +17,21 @@ pub struct Report {
     pub(super) cost: Cost,
     pub(super) seed: u64,
     pub(super) share: f64,
+    pub(super) origins: Origins,
+}
+
+/// What the two derivatives are called that were compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origins {
+    pub(super) both: &'static str,
+    pub(super) first: &'static str,
+    pub(super) second: &'static str,
+}
+
+impl Origins {
+    pub(super) const DIFFERENCES: Origins =
+        Origins { both: "autodiff and finite differences", first: "autodiff", second: "finite difference" };
+    pub(super) const LISTS: Origins = Origins { both: "the first list and the second", first: "the first list", second: "the second" };
 }
 
 /// What a check took.
@@ -179,7 +194,15 @@ impl Input {
 
 impl Report {
     pub(super) fn new(inputs: Vec<Input>, options: &Checker, cost: Cost) -> Report {
-        Report { inputs, findings: Vec::new(), diagnosis: Vec::new(), cost, seed: options.seed, share: options.share }
+        Report {
+            inputs,
+            findings: Vec::new(),
+            diagnosis: Vec::new(),
+            cost,
+            seed: options.seed,
+            share: options.share,
+            origins: Origins::DIFFERENCES,
+        }
     }
 
     /// What was found for each input.

@@ -3,10 +3,13 @@
 use std::panic::Location;
 
 use super::{
-    Checker, Report, Verdict, diagnosis,
+    Checker, Report, Verdict,
+    contributions::lost_on_graph,
+    diagnosis,
     examine::examine,
     function::Closure,
-    referee::{apart, contract, gradients_by},
+    lists::apart,
+    referee::{contract, gradients_by},
     replayed::Replayed,
     report::{Finding, Outcome},
 };
@@ -40,7 +43,12 @@ where
     if !is_spoiled {
         report.findings.extend(contract(f, x)?);
     }
-    diagnosis::diagnose(&mut report, &wide);
+    diagnosis::diagnose(&mut report, &wide, || {
+        let g = Graph::<T>::new();
+        let leaves: Vec<Var<'_, T>> = x.iter().map(|x| g.variable(*x)).collect();
+        f(&leaves);
+        lost_on_graph(&g, &leaves.iter().map(|leaf| leaf.id()).collect::<Vec<_>>())
+    });
     Ok(report)
 }
 
@@ -58,10 +66,7 @@ where
     let cotangent = Tensor::new(function.weights().iter().map(|w| T::of(*w)).collect::<Vec<_>>(), value.shape())?;
     let narrow = gradients_by(y, &leaves, &cotangent)?;
     let mut report = examine(&function, wide, options)?;
-    let apart = report.inputs().iter().zip(&narrow).map(|(input, narrow)| {
-        let wide = input.gradient().clone();
-        apart(&[narrow.cast()], &[wide])
-    });
+    let apart = report.inputs().iter().zip(&narrow).map(|(input, narrow)| apart(&[narrow], &[input.gradient()]));
     let apart = apart.fold(0.0, f64::max);
     let outcome = if apart <= 1e-3 { Outcome::Ok } else { Outcome::Inconclusive };
     let detail = format!("the gradients of autodiff in {} follow those in f64 to {apart:.1e} of the largest element", T::NAME);

@@ -6,7 +6,8 @@ use super::{
     Checker, Report, Verdict,
     examine::examine,
     function::{Closure, Function, weights},
-    referee::{apart, dot, finding, random_like},
+    lists::{apart, dot, random_like},
+    referee::finding,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -57,7 +58,7 @@ where
     report.findings.push(finding(
         "the gradient itself",
         is_right,
-        format!("agrees with finite differences to {worst:.1e} of its largest element"),
+        format!("it and finite differences are apart by {worst:.1e} of its largest element at most"),
     ));
 
     let (hu, hv) = (along_u.gradient(x)?.parts, along_v.gradient(x)?.parts);
@@ -74,7 +75,11 @@ where
     });
     if let Ok(tangents) = tangents {
         let apart = apart(&tangents, &hv);
-        report.findings.push(finding("forward over reverse", apart <= 1e-9, format!("dual numbers give the same H·v, to {apart:.1e}")));
+        report.findings.push(finding(
+            "forward over reverse",
+            apart <= 1e-9,
+            format!("H·v by dual numbers is apart from that by reverse mode by {apart:.1e} of the largest element"),
+        ));
     }
     Ok(report)
 }

@@ -1,11 +1,8 @@
-//! One operation as it is examined: its value, its rule on tensors and recorded, its tangents; and weights for them.
+//! One operation as it is examined: its value, its rule on tensors and recorded, its tangents.
 
 use std::panic::Location;
 
-use super::{
-    function::{code, fraction},
-    verdict::Kink,
-};
+use super::{function::code, lists::refs, verdict::Kink};
 use crate::{
     error::{Error, ErrorKind},
     graph::Graph,
@@ -74,10 +71,6 @@ pub(super) type Singles = Vec<Tensor<f32>>;
 pub(super) struct Subject<'a> {
     pub(super) op: &'a dyn Erased,
     pub(super) at: &'static Location<'static>,
-}
-
-pub(super) fn refs<T: Real>(tensors: &[Tensor<T>]) -> Vec<&Tensor<T>> {
-    tensors.iter().collect()
 }
 
 impl Subject<'_> {
@@ -158,50 +151,4 @@ impl Subject<'_> {
         let dy = f64::pushed(self.op, &x.iter().collect::<Vec<_>>(), &y_values.iter().collect::<Vec<_>>(), &dx, self.at)?;
         dy.into_iter().zip(y).map(|(dy, y)| dy.map_or_else(|| Tensor::zeros(y.shape()), Ok)).collect()
     }
-}
-
-/// Weights for each tensor, unlike those of another `salt`: between ½ and 1½, and of both signs if the salt is above 0. One number has weight 1.
-pub(super) fn weights_like(like: &[&Tensor<f64>], salt: u64) -> Result<Tensors, Error> {
-    like.iter()
-        .map(|like| {
-            let weight = |i: u64| {
-                let plain = 0.5 + fraction(2 * i + (salt << 32));
-                if salt > 0 && fraction(2 * i + 1 + (salt << 32)) < 0.5 { -plain } else { plain }
-            };
-            if like.len() == 1 && salt == 0 {
-                return Tensor::ones(like.shape());
-            }
-            Tensor::new((0..like.len() as u64).map(weight).collect::<Vec<_>>(), like.shape())
-        })
-        .collect()
-}
-
-/// The products of two lists of tensors, element by element.
-pub(super) fn products(a: &[Tensor<f64>], b: &[Tensor<f64>]) -> Vec<f64> {
-    a.iter().zip(b).flat_map(|(a, b)| a.as_slice().iter().zip(b.as_slice())).map(|(a, b)| a * b).collect()
-}
-
-pub(super) fn sum_of_products(a: &[Tensor<f64>], b: &[Tensor<f64>]) -> f64 {
-    products(a, b).iter().sum()
-}
-
-pub(super) fn sum_of_sizes(a: &[&Tensor<f64>], b: &[Tensor<f64>]) -> f64 {
-    let sizes = |a: &Tensor<f64>, b: &Tensor<f64>| {
-        a.as_slice().iter().zip(b.as_slice()).map(|(a, b)| (a * b).abs()).filter(|s| s.is_finite()).sum::<f64>()
-    };
-    a.iter().zip(b).map(|(a, b)| sizes(a, b)).sum()
-}
-
-/// The largest element of the difference of two lists of tensors, relative to the largest element of the second.
-pub(super) fn distance<T: Real>(a: &[Tensor<T>], b: &[Tensor<f64>]) -> f64 {
-    let (mut scale, mut apart) = (0.0f64, 0.0f64);
-    for (a, b) in a.iter().zip(b).flat_map(|(a, b)| a.as_slice().iter().zip(b.as_slice())) {
-        let (a, b) = (a.to_f64(), *b);
-        if a.is_nan() && b.is_nan() || a == b {
-            continue;
-        }
-        scale = scale.max(b.abs());
-        apart = if (a - b).is_nan() { f64::INFINITY } else { apart.max((a - b).abs()) };
-    }
-    if apart == 0.0 { 0.0 } else { apart / scale }
 }

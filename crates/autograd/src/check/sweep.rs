@@ -41,7 +41,10 @@ where
 {
     let function = Closure::<f64, &F>::new(f, std::panic::Location::caller());
     let Some(at) = x.get(input).and_then(|x| x.as_slice().get(index)).copied() else {
-        let why = format!("there is no element {index} of input {input}");
+        let why = match x.get(input) {
+            Some(x) => format!("there is no element {index} of input {input}, which has {}", x.len()),
+            None => format!("there is no input {input}, of {}", x.len()),
+        };
         return Err(Error::from(ErrorKind::Check { why }).in_op("sweep", Vec::new));
     };
     let base = Base::new(&function, x)?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{function::weights, referee::dot};
+use super::{function::weights, lists::dot};
 use crate::{
     error::{Error, ErrorKind},
     graph::Graph,
@@ -29,18 +29,25 @@ const STEPS: i32 = 20;
 
 impl Taylor {
     /// The power of the step with which the remainder of some order falls, from the smallest steps at which it stands clear of rounding; `None`
-    /// if it is nothing but rounding, as that of a polynomial.
+    /// if it is nothing but rounding, as that of a polynomial, or comes to that all at once, as behind a kink that the longer steps crossed.
     #[must_use]
     pub fn rate(&self, order: usize) -> Option<f64> {
         let remainders = self.remainders.get(order)?;
-        let is_clear = |r: &&[f64]| r[1] > 100.0 * self.noise && r[1] > 0.0;
-        remainders.windows(2).rfind(is_clear).map(|r| (r[0] / r[1]).log2())
+        let is_clear = |r: &&[f64]| r[0] > 400.0 * self.noise;
+        let last = remainders.windows(2).rfind(is_clear)?;
+        (last[1] > 8.0 * self.noise && last[1] > 0.0).then(|| (last[0] / last[1]).log2())
     }
 
-    /// Whether every remainder falls as fast as it should, to within a fifth of a power.
+    /// Whether the function is finite at the smallest steps; what it says of others is left out.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.remainders.iter().all(|remainders| remainders.iter().rev().take(4).all(|r| r.is_finite()))
+    }
+
+    /// Whether every remainder falls as fast as it should, to within a fifth of a power. Where the function is not finite, nothing falls.
     #[must_use]
     pub fn passed(&self) -> bool {
-        (1..self.remainders.len()).all(|order| self.rate(order).is_none_or(|rate| rate > order as f64 + 0.8))
+        self.is_finite() && (1..self.remainders.len()).all(|order| self.rate(order).is_none_or(|rate| rate > order as f64 + 0.8))
     }
 
     /// For tests.
@@ -55,10 +62,19 @@ impl Taylor {
 
 impl fmt::Display for Taylor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Taylor remainders fall {}", if self.passed() { "as they should" } else { "TOO SLOWLY" })?;
+        let verdict = match (self.passed(), self.is_finite()) {
+            (true, _) => "fall as they should",
+            (false, true) => "fall TOO SLOWLY",
+            (false, false) => "are NOT FINITE: the function has no value there, or no gradient",
+        };
+        write!(f, "Taylor remainders {verdict}")?;
+        if !self.is_finite() {
+            return Ok(());
+        }
         for (order, remainders) in self.remainders.iter().enumerate() {
             let rate = self.rate(order).map_or("nothing but rounding".to_owned(), |rate| format!("with the power {rate:.2} of the step"));
-            let (first, last) = (remainders.first().copied().unwrap_or(0.0), remainders.last().copied().unwrap_or(0.0));
+            let mut seen = remainders.iter().copied().filter(|r| r.is_finite());
+            let (first, last) = (seen.next().unwrap_or(0.0), seen.next_back().unwrap_or(0.0));
             write!(f, "\n  order {order}: {rate} (should be {}), from {first:.1e} to {last:.1e}", order + 1)?;
         }
         Ok(())
@@ -97,9 +113,9 @@ where
         dot(&parts, &v).0
     });
     g.retain_all();
-    let condition = y.backward_with(&cotangent).map_or(0.0, |gradients| g.condition(&gradients));
-    let size: f64 = value.as_slice().iter().zip(&weights).map(|(y, w)| (y * w).abs()).sum();
-    let noise = f64::EPSILON * size.max(condition);
+    let rounding = y.backward_with(&cotangent).map_or(0.0, |gradients| g.rounding(&gradients));
+    let size: f64 = value.as_slice().iter().zip(&weights).map(|(y, w)| f64::EPSILON * (y * w).abs()).sum();
+    let noise = size.max(rounding);
 
     let steps: Vec<f64> = (1..=STEPS).map(|k| 2f64.powi(-k)).collect();
     let mut remainders = vec![Vec::new(); if second.is_some() { 3 } else { 2 }];

@@ -9,6 +9,7 @@ use super::{
     erased::{Erased, Few, Typed, exactly, only},
 };
 use crate::{
+    elementary::Side,
     error::{Error, ErrorKind},
     graph::Graph,
     real::Real,
@@ -75,6 +76,9 @@ pub trait FirstOrder<const N: usize>: fmt::Debug + Send + Sync + 'static {
     fn tangent<T: Real>(&self, _x: [&Tensor<T>; N], _y: &Tensor<T>, _dx: [Option<&Tensor<T>>; N]) -> Option<Result<Tensor<T>, Error>> {
         None
     }
+
+    /// As [`Op::sides`](super::Op::sides).
+    fn sides(&self, _x: [&Tensor<f64>; N], _see: &mut dyn FnMut(Side)) {}
 }
 
 /// What [`FirstOrder`] and closures have in common.
@@ -85,6 +89,7 @@ trait Rule: fmt::Debug + Send + Sync + 'static {
     fn tangent<T: Real>(&self, _x: &[&Tensor<T>], _y: &Tensor<T>, _dx: &[Option<&Tensor<T>>]) -> Option<Result<Tensor<T>, Error>> {
         None
     }
+    fn sides(&self, _x: &[&Tensor<f64>], _see: &mut dyn FnMut(Side)) {}
 }
 
 #[derive(Debug)]
@@ -102,6 +107,11 @@ impl<O: FirstOrder<N>, const N: usize> Rule for Arrays<O, N> {
     }
     fn tangent<T: Real>(&self, x: &[&Tensor<T>], y: &Tensor<T>, dx: &[Option<&Tensor<T>>]) -> Option<Result<Tensor<T>, Error>> {
         self.0.tangent(exactly(x).ok()?, y, exactly(dx).ok()?)
+    }
+    fn sides(&self, x: &[&Tensor<f64>], see: &mut dyn FnMut(Side)) {
+        if let Ok(x) = exactly(x) {
+            self.0.sides(x, see);
+        }
     }
 }
 
@@ -252,6 +262,9 @@ impl<R: Rule> Erased for Opaque<R> {
     }
     fn linearity(&self) -> Linearity {
         Linearity::Nonlinear
+    }
+    fn sides(&self, x: &[&Tensor<f64>], see: &mut dyn FnMut(Side)) {
+        self.0.sides(x, see);
     }
     fn is_foreign(&self) -> bool {
         true

@@ -209,6 +209,9 @@ impl<O: Variadic, const FOREIGN: bool> Erased for Any<O, FOREIGN> {
     fn linearity(&self) -> Linearity {
         self.0.linearity()
     }
+    fn sides(&self, x: &[&Tensor<f64>], see: &mut dyn FnMut(Side)) {
+        self.0.sides(x, see);
+    }
     fn is_foreign(&self) -> bool {
         FOREIGN
     }
@@ -264,6 +267,11 @@ impl<O: MultiOp<N, M>, B: Borrow<O> + Debug + Send + Sync, const N: usize, const
     }
     fn linearity(&self) -> Linearity {
         self.op.borrow().linearity()
+    }
+    fn sides(&self, x: &[&Tensor<f64>], see: &mut dyn FnMut(Side)) {
+        if let Ok(x) = exactly(x) {
+            self.op.borrow().sides(x, see);
+        }
     }
     fn is_foreign(&self) -> bool {
         true

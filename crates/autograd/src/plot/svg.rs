@@ -192,7 +192,7 @@ impl Canvas {
 }
 
 /// A length in pixels, to a tenth.
-struct Px(f64);
+pub(crate) struct Px(pub(crate) f64);
 
 impl Display for Px {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -204,7 +204,7 @@ impl Display for Px {
 }
 
 /// A text in which nothing is taken for a tag.
-struct Escaped<'a>(&'a str);
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -224,7 +224,7 @@ impl Display for Escaped<'_> {
 }
 
 /// About the width of a text: the widths of letters in common fonts, rather too large than too small.
-pub(super) fn width_of(text: &str, size: f64) -> f64 {
+pub(crate) fn width_of(text: &str, size: f64) -> f64 {
     let width = |c: char| match c {
         'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | ' ' | '(' | ')' | '[' | ']' | 'f' | 't' | 'r' | 'I' => 0.36,
         '⁰'..='⁹' | '⁻' | '¹' | '²' | '³' => 0.40,

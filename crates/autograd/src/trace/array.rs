@@ -59,6 +59,12 @@ impl Array {
         self.shape.is_empty()
     }
 
+    /// Whether every element is finite; not so if the extremes are unknown, unless there is no element.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.is_empty() || (self.min.is_finite() && self.max.is_finite())
+    }
+
     /// The number, if it is a single one.
     #[must_use]
     pub fn item(&self) -> Option<f64> {
@@ -130,7 +136,9 @@ impl Array {
     /// Shape, extremes and mean.
     #[must_use]
     pub fn summary(&self) -> String {
-        let [min, mean, max] = [self.min, self.mean, self.max].map(elementary::number);
+        // What rounding has left of a sum that is 0 is no number to be read.
+        let mean = if self.mean.abs() < 1e-12 * self.max.abs().max(self.min.abs()) { 0.0 } else { self.mean };
+        let [min, mean, max] = [self.min, mean, self.max].map(elementary::number);
         format!("{:?}: {min} … {max}, mean {mean}", self.shape)
     }
 }
