@@ -28,7 +28,7 @@ mod verify;
 // What is made of it.
 mod explain;
 mod notation;
-mod table;
+pub(crate) mod table;
 mod text;
 mod markdown;
 mod latex;
