@@ -11,6 +11,7 @@
 )]
 
 mod book;
+mod browser;
 mod catalogue;
 mod checker;
 mod control;

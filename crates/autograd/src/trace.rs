@@ -27,6 +27,7 @@ mod record;
 mod verify;
 // What is made of it.
 mod explain;
+mod html;
 mod notation;
 pub(crate) mod table;
 mod text;
