@@ -19,6 +19,7 @@ mod derivatives;
 mod diagnosis;
 mod edges;
 mod engine;
+mod lessons;
 mod memory;
 mod numerics;
 mod operations;

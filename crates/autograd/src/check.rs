@@ -54,6 +54,7 @@ pub use nodes::{Node, NodesReport};
 pub use op::{OpReport, handle, multi_op, op};
 pub use options::{Checker, Coverage, Steps, Tolerance};
 pub use report::{Cost, Finding, Input, Outcome, Report};
+pub(crate) use run::recorded;
 pub use sweep::{Sweep, SweepPoint};
 pub use taylor::Taylor;
 pub use verdict::{Element, Kink, Verdict};

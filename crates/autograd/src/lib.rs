@@ -123,6 +123,7 @@ pub mod functional;
 pub mod check;
 pub mod plot;
 pub mod trace;
+pub mod lesson;
 
 pub use backward::{Gradients, Root};
 pub use error::{Error, ErrorKind};

@@ -109,7 +109,7 @@ pub trait Op<const N: usize>: Debug + Send + Sync + 'static {
         None
     }
 
-    /// How an application of it is written, with `{0}`, `{1}`, … for the inputs, such as `{0}·{1}ᵀ`; without it, as `name(inputs)`.
+    /// How an application of it is written, with `{0}`, `{1}`, … for the inputs, such as `{0}·{1}ᵀ`, or `{*}` for all of them; without it, as `name(inputs)`.
     fn notation(&self) -> Option<Cow<'static, str>> {
         None
     }

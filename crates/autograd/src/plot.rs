@@ -1,12 +1,12 @@
 //! Pictures of numbers: curves, bars, heat maps and contour lines, as SVG and as text for a terminal.
 //!
-//! A [`Chart`] has two axes and any number of [`Series`]; a [`HeatMap`] shows a matrix; a [`Figure`] puts several of them side by side. Each gives
-//! one text of SVG, which is the same for the same numbers, needs no other file, and stands on white whatever the page around it. Series
-//! differ in dashes and markers as well as in colour; the legend stands above the plot, where it covers nothing; what a picture shows is also
-//! said in words, in its `<desc>`.
+//! A [`Chart`] has two axes and any number of [`Series`]; a [`HeatMap`] shows a matrix; a [`Figure`] puts several of them side by side.
+//! Each gives one text of SVG, which is the same for the same numbers, needs no other file, and stands on white whatever the page around
+//! it. Series differ in dashes and markers as well as in colour; the legend stands above the plot, where it covers nothing; what a picture
+//! shows is also said in words, in its `<desc>`.
 //!
-//! Points that cannot be drawn (NaN, ∞, and what is not above 0 on a logarithmic axis) are left out, the line is interrupted there, and a note
-//! under the chart says how many there were. No points at all make an empty chart.
+//! Points that cannot be drawn (NaN, ∞, and what is not above 0 on a logarithmic axis) are left out, the line is interrupted there, and a
+//! note under the chart says how many there were. No points at all make an empty chart.
 //!
 //! ```
 //! use autograd::plot::{Axis, Chart, Figure, HeatMap, Series};

@@ -18,20 +18,36 @@
 //! # Ok::<(), autograd::Error>(())
 //! ```
 
+// The data, and how it comes to be.
 pub(crate) mod number;
 mod array;
 mod label;
-mod layout;
-mod record;
 mod rule;
-mod svg;
+mod record;
 mod verify;
+// What is made of it.
+mod explain;
+mod notation;
+mod table;
+mod text;
+mod markdown;
+mod latex;
+mod layout;
+mod svg;
+mod dot;
+mod mermaid;
+mod jupyter;
 
 use serde::{Deserialize, Serialize};
 
 pub use array::Array;
-pub(crate) use record::record;
+pub use explain::{Explanation, Note, Topic};
+pub use notation::Notation;
+pub(crate) use record::{ancestors, record};
+pub(crate) use rule::pulled_back;
+pub use text::TextOptions;
 pub use verify::Deviation;
+pub(crate) use verify::product;
 
 use crate::elementary::Expression;
 
@@ -235,7 +251,8 @@ impl Options {
 }
 
 /// One step of a run, in the order in which they happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Step {
     /// A node gets its value.
     Forward(usize),

@@ -1,5 +1,5 @@
-//! Why weights do not begin at 0, and where they begin: `cargo run --release --example initialisation` trains the same networks from several
-//! initial weights, prints what happens, and writes the pictures into `docs/lab`, or into the folder given on the command line.
+//! Why weights do not begin at 0, and where they begin: `cargo run --release --example initialisation` trains the same networks from
+//! several initial weights, prints what happens, and writes the pictures into `docs/lab`, or into the folder given on the command line.
 
 use std::{env, error::Error, fs, path::PathBuf};
 

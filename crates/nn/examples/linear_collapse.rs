@@ -1,5 +1,5 @@
-//! Why neurons need an activation: `cargo run --release --example linear_collapse` multiplies the matrices of a network and compares the product
-//! with the network, without and with activations; the picture goes into `docs/lab`, or into the folder given on the command line.
+//! Why neurons need an activation: `cargo run --release --example linear_collapse` multiplies the matrices of a network and compares the
+//! product with the network, without and with activations; the picture goes into `docs/lab`, or into the folder given on the command line.
 
 use std::{env, error::Error, fs, path::PathBuf};
 

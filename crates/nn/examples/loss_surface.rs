@@ -1,5 +1,5 @@
-//! Steps of descent on the surface of the loss: `cargo run --release --example loss_surface` shows them for a linear neuron and for two weights
-//! of a small network, and writes the pictures into `docs/lab`, or into the folder given on the command line.
+//! Steps of descent on the surface of the loss: `cargo run --release --example loss_surface` shows them for a linear neuron and for two
+//! weights of a small network, and writes the pictures into `docs/lab`, or into the folder given on the command line.
 
 use std::{env, error::Error, fs, path::PathBuf};
 

@@ -1,5 +1,5 @@
-//! Gradients that vanish: `cargo run --release --example vanishing` measures them layer by layer for sigmoid, tanh and relu, prints them, and
-//! writes the picture into `docs/lab`, or into the folder given on the command line.
+//! Gradients that vanish: `cargo run --release --example vanishing` measures them layer by layer for sigmoid, tanh and relu, prints them,
+//! and writes the picture into `docs/lab`, or into the folder given on the command line.
 
 use std::{env, error::Error, fs, path::PathBuf};
 

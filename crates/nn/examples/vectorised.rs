@@ -1,5 +1,5 @@
-//! One gradient in four ways: `cargo run --release --example vectorised` computes it by scalar formulas, by vectors, in one batch, and by hand,
-//! compares results and times, and writes the picture into `docs/lab`, or into the folder given on the command line.
+//! One gradient in four ways: `cargo run --release --example vectorised` computes it by scalar formulas, by vectors, in one batch, and by
+//! hand, compares results and times, and writes the picture into `docs/lab`, or into the folder given on the command line.
 
 use std::{env, error::Error, fs, path::PathBuf};
 

@@ -10,8 +10,8 @@
 //! | [`Vectorised`] | one gradient, example by example and in one batch |
 //! | [`LossSurface`] | steps of descent on the contour lines of the loss |
 //!
-//! Every result is printed as tables for a terminal, has `to_markdown` for a page, and `to_svg` for a picture. What is random comes from a seed:
-//! the same seed gives the same result, but for the times that [`Vectorised`] measures.
+//! Every result is printed as tables for a terminal, has `to_markdown` for a page, and `to_svg` for a picture. What is random comes from a
+//! seed: the same seed gives the same result, but for the times that [`Vectorised`] measures.
 //!
 //! ```
 //! use autograd::Tensor;
@@ -42,6 +42,6 @@ pub use collapse::{Collapse, collapse};
 pub use gaussian::{Moments, gaussian};
 pub use initialisation::{Initialisation, InitialisationReport, Start, StartRun, rings};
 pub use profile::{LayerProfile, Profile, layers};
-pub use surface::{LossSurface, Path, Step, SurfaceReport};
+pub use surface::{DescentPath, DescentStep, LossSurface, SurfaceReport};
 pub use vanishing::{DepthRun, Vanishing, VanishingReport};
 pub use vectorised::{BatchTimes, Vectorised, VectorisedReport};

@@ -56,6 +56,7 @@ mod per_example;
 pub mod checkpoint;
 pub mod check;
 pub mod lab;
+pub mod lesson;
 
 /// The crate of graphs and tensors that this one builds on.
 pub use autograd;

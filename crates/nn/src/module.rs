@@ -40,6 +40,30 @@ pub trait Parameters<T: Real> {
         self.named_parameters().into_iter().map(|(_, parameter)| parameter.bind(graph)).collect()
     }
 
+    /// Names the variables of all parameters on a graph: `layers.0.weight`. In a [trace](autograd::Var::trace) they are called so then, and what
+    /// belongs to a layer is grouped. Before or after the model has run on the graph; a model that is not named pays nothing.
+    ///
+    /// ```
+    /// use autograd::{Graph, tensor};
+    /// use nn::{Activation, Init, Mlp, Module, Parameters};
+    /// use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+    /// let mut rng = ChaCha8Rng::seed_from_u64(0);
+    /// let model = Mlp::<f64>::new(&[2, 3, 1], &[Activation::Tanh, Activation::Identity], Init::XavierUniform, &mut rng)?;
+    /// let g = Graph::new();
+    /// let loss = model.forward(g.constant(tensor![[1.0, 2.0]])).square().sum();
+    /// model.name_on(&g);
+    /// let trace = loss.trace()?;
+    /// let weight = trace.node("layers.1.weight").unwrap();
+    /// assert_eq!((weight.group.as_deref(), &weight.value.shape), (Some("layers.1"), &vec![1, 3]));
+    /// # Ok::<(), nn::Error>(())
+    /// ```
+    #[track_caller]
+    fn name_on(&self, graph: &Graph<T>) {
+        self.visit(&Name::ROOT, &mut |name, parameter| {
+            let _ = parameter.bind(graph).named(&name.to_string());
+        });
+    }
+
     /// Runs a computation in which variables stand for the parameters, in the order of [`bind_all`](Parameters::bind_all): so a model is
     /// evaluated, and differentiated, at other parameters than its own, such as those after a step of descent.
     ///

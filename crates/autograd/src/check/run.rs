@@ -21,6 +21,12 @@ use crate::{
     var::Var,
 };
 
+/// Checks the gradient of a recorded scalar by one of its leaves, or by what was made one.
+pub(crate) fn recorded(graph: Graph<f64>, leaf: u32, root: u32) -> Result<Report, Error> {
+    let x = Var::new(&graph, leaf).value()?;
+    examine(&Replayed::new(graph, vec![leaf], root)?, &[&x], &Checker::new())
+}
+
 /// Checks the gradients of a function of either precision.
 pub(super) fn gradients<T: Real, F>(options: &Checker, f: &F, x: &[&Tensor<T>], at: &'static Location<'static>) -> Result<Report, Error>
 where

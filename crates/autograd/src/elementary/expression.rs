@@ -135,7 +135,8 @@ impl Expression {
         Expression(vec![Part::Number(c)])
     }
 
-    /// A function applied to other expressions; `notation` says how it is written, with `{0}`, `{1}`, … for the operands.
+    /// A function applied to other expressions; `notation` says how it is written, with `{0}`, `{1}`, … for the operands, or
+    /// `{*}` for all of them.
     #[must_use]
     pub fn call(function: impl Into<Cow<'static, str>>, notation: Option<Cow<'static, str>>, operands: &[&Expression]) -> Expression {
         let mut parts = Vec::new();
@@ -221,11 +222,24 @@ impl Expression {
     /// The formula in LaTeX, for mathematics mode.
     #[must_use]
     pub fn to_latex(&self) -> String {
-        self.write(Style::Latex)
+        self.to_latex_with(|_| None)
+    }
+
+    /// The formula in LaTeX, with some names written in a way of their own.
+    ///
+    /// ```
+    /// use autograd::elementary::Expression;
+    /// let product = Expression::call("mul", None, &[&Expression::name("dy"), &Expression::name("x")]);
+    /// let latex = product.to_latex_with(|name| (name == "dy").then(|| r"\frac{\partial L}{\partial y}".to_owned()));
+    /// assert_eq!(latex, r"\frac{\partial L}{\partial y} \cdot x");
+    /// ```
+    #[must_use]
+    pub fn to_latex_with(&self, of: impl Fn(&str) -> Option<String>) -> String {
+        self.write(Style::Latex, &of)
     }
 
     /// Operands stand before what is made of them, so this is a loop, however deep the formula is.
-    fn write(&self, style: Style) -> String {
+    fn write(&self, style: Style, latex_of: &dyn Fn(&str) -> Option<String>) -> String {
         let parts = &self.0;
         let mut uses = vec![0usize; parts.len()];
         parts.iter().flat_map(Part::operands).for_each(|&x| uses[x] += 1);
@@ -233,7 +247,7 @@ impl Expression {
         for (at, part) in parts.iter().enumerate() {
             let (mut text, mut binding) = match style {
                 Style::Text => write_part(parts, &texts, at),
-                Style::Latex => latex_part(parts, &texts, at),
+                Style::Latex => latex_part(parts, &texts, at, latex_of),
             };
             if text.chars().count() > LONGEST {
                 let cut = if style == Style::Text { " …" } else { r"\ldots" };
@@ -256,7 +270,7 @@ impl Expression {
 /// The formula as text, with as few brackets as can be.
 impl std::fmt::Display for Expression {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.write(Style::Text))
+        f.write_str(&self.write(Style::Text, &|_| None))
     }
 }
 
@@ -284,13 +298,24 @@ impl Operands<'_> {
         }
     }
 
+    /// Operand `k` where it stands behind another one: in brackets too if it begins with a sign.
+    fn behind(&self, k: usize, least: Binding) -> String {
+        self.at(k, if self.written(k).1 == Binding::Sign { Binding::Power } else { least })
+    }
+
+    /// Whether an operand is a certain number, and not one of two.
     fn is(&self, k: usize, c: f64) -> bool {
-        self.places.get(k).is_some_and(|&x| matches!(self.parts[x], Part::Number(d) if d == c))
+        self.places.get(k).is_some_and(|&x| matches!(self.parts[x], Part::Number(d) if d == c)) && !self.are_numbers()
+    }
+
+    /// Whether all is numbers, so that it is a calculation, of which every factor is shown.
+    fn are_numbers(&self) -> bool {
+        self.places.iter().all(|&x| matches!(self.parts[x], Part::Number(_)))
     }
 
     /// Whether it is something times itself.
     fn is_square(&self) -> bool {
-        self.written(0).0 == self.written(1).0 && !self.written(0).0.contains('…')
+        !self.are_numbers() && self.written(0).0 == self.written(1).0 && !self.written(0).0.contains('…')
     }
 
     fn all(&self) -> impl Iterator<Item = String> + '_ {
@@ -304,6 +329,11 @@ impl Operands<'_> {
         while let Some(c) = rest.next() {
             match c {
                 '{' => {
+                    if rest.next_if_eq(&'*').is_some() {
+                        rest.next_if_eq(&'}');
+                        text += &self.all().collect::<Vec<_>>().join(", ");
+                        continue;
+                    }
                     let digits: String = std::iter::from_fn(|| rest.next_if(char::is_ascii_digit)).collect();
                     rest.next_if_eq(&'}');
                     let least = if depth == 0 { Binding::Atom } else { Binding::Comparison };
@@ -319,13 +349,16 @@ impl Operands<'_> {
             }
             match (self.style, c) {
                 (Style::Latex, c) if c.is_alphabetic() && c != 'ᵀ' => {
-                    let word: String = [c].into_iter().chain(std::iter::from_fn(|| rest.next_if(|c| c.is_alphanumeric()))).collect();
+                    let word: String =
+                        [c].into_iter().chain(std::iter::from_fn(|| rest.next_if(|c| c.is_alphanumeric() || *c == '_'))).collect();
+                    let word = word.replace('_', r"\_");
                     let (command, space) = if depth == 0 { ("operatorname", "") } else { ("text", " ") };
                     text.extend([r"\", command, "{", &word, space, "}"]);
                 }
                 (Style::Latex, '·') => text += r" \, ",
                 (Style::Latex, 'ᵀ') => text += r"^{\top}",
                 (Style::Latex, '−') => text.push('-'),
+                (Style::Latex, '²') => text += "^{2}",
                 _ => text.push(c),
             }
         }
@@ -362,18 +395,18 @@ fn write_part(parts: &[Part], texts: &[Option<Written>], id: usize) -> Written {
         if text.starts_with('−') { format!("({text})") } else { text }
     };
     match function {
-        "neg" => (format!("−{}", x.at(0, Product)), Sign),
-        "add" => (format!("{} + {}", x.at(0, Sum), x.at(1, Product)), Sum),
-        "sub" => (format!("{} − {}", x.at(0, Sum), x.at(1, Product)), Sum),
+        "neg" => (format!("−{}", x.behind(0, Product)), Sign),
+        "add" => (format!("{} + {}", x.at(0, Sum), x.behind(1, Product)), Sum),
+        "sub" => (format!("{} − {}", x.at(0, Sum), x.behind(1, Product)), Sum),
         "mul" | "masked_mul" if x.is(0, 1.0) => (x.at(1, Comparison), x.written(1).1),
         "mul" | "masked_mul" if x.is(1, 1.0) => (x.at(0, Comparison), x.written(0).1),
         "mul" | "masked_mul" if x.is_square() => (format!("{}²", x.at(0, Atom)), Power),
-        "mul" | "masked_mul" => (format!("{}·{}", x.at(0, Product), x.at(1, Product)), Product),
+        "mul" | "masked_mul" => (format!("{}·{}", x.at(0, Product), x.behind(1, Product)), Product),
         "div" => (format!("{}/{}", x.at(0, Product), x.at(1, Power)), Product),
         "add_lit" => (format!("{} + {}", x.at(0, Sum), parameter(0)), Sum),
         "sub_lit" => (format!("{} − {}", x.at(0, Sum), parameter(0)), Sum),
-        "rsub_lit" => (format!("{} − {}", plain(0), x.at(0, Product)), Sum),
-        "mul_lit" => (format!("{}·{}", plain(0), x.at(0, Product)), Product),
+        "rsub_lit" => (format!("{} − {}", plain(0), x.behind(0, Product)), Sum),
+        "mul_lit" => (format!("{}·{}", plain(0), x.behind(0, Product)), Product),
         "div_lit" => (format!("{}/{}", x.at(0, Product), parameter(0)), Product),
         "rdiv_lit" => (format!("{}/{}", plain(0), x.at(0, Power)), Product),
         "square" => (format!("{}²", x.at(0, Atom)), Power),
@@ -447,10 +480,11 @@ pub(crate) fn latex_number(c: f64) -> String {
     }
 }
 
-fn latex_part(parts: &[Part], texts: &[Option<Written>], id: usize) -> Written {
+fn latex_part(parts: &[Part], texts: &[Option<Written>], id: usize, latex_of: &dyn Fn(&str) -> Option<String>) -> Written {
     use Binding::{Atom, Comparison, Power, Product, Sign, Sum};
     let (function, operands, parameters, notation) = match &parts[id] {
-        Part::Name(name) => return (latex_name(name), Atom),
+        // A fraction would be read wrongly under a power.
+        Part::Name(name) => return latex_of(name).map_or_else(|| (latex_name(name), Atom), |latex| (latex, Power)),
         Part::Number(c) => {
             let text = latex_number(*c);
             let binding = if *c < 0.0 {
@@ -474,18 +508,18 @@ fn latex_part(parts: &[Part], texts: &[Option<Written>], id: usize) -> Written {
         if text.starts_with('-') { format!(r"\left({text}\right)") } else { text }
     };
     match function {
-        "neg" => (format!("-{}", x.at(0, Product)), Sign),
-        "add" => (format!("{} + {}", x.at(0, Sum), x.at(1, Product)), Sum),
-        "sub" => (format!("{} - {}", x.at(0, Sum), x.at(1, Product)), Sum),
+        "neg" => (format!("-{}", x.behind(0, Product)), Sign),
+        "add" => (format!("{} + {}", x.at(0, Sum), x.behind(1, Product)), Sum),
+        "sub" => (format!("{} - {}", x.at(0, Sum), x.behind(1, Product)), Sum),
         "mul" | "masked_mul" if x.is(0, 1.0) => (x.at(1, Comparison), x.written(1).1),
         "mul" | "masked_mul" if x.is(1, 1.0) => (x.at(0, Comparison), x.written(0).1),
         "mul" | "masked_mul" if x.is_square() => (format!("{}^{{2}}", x.at(0, Atom)), Power),
-        "mul" | "masked_mul" => (format!(r"{} \cdot {}", x.at(0, Product), x.at(1, Product)), Product),
+        "mul" | "masked_mul" => (format!(r"{} \cdot {}", x.at(0, Product), x.behind(1, Product)), Product),
         "div" => (format!(r"\frac{{{}}}{{{}}}", x.at(0, Comparison), x.at(1, Comparison)), Power),
         "add_lit" => (format!("{} + {}", x.at(0, Sum), parameter(0)), Sum),
         "sub_lit" => (format!("{} - {}", x.at(0, Sum), parameter(0)), Sum),
-        "rsub_lit" => (format!("{} - {}", plain(0), x.at(0, Product)), Sum),
-        "mul_lit" => (format!(r"{} \cdot {}", plain(0), x.at(0, Product)), Product),
+        "rsub_lit" => (format!("{} - {}", plain(0), x.behind(0, Product)), Sum),
+        "mul_lit" => (format!(r"{} \cdot {}", plain(0), x.behind(0, Product)), Product),
         "div_lit" => (format!(r"\frac{{{}}}{{{}}}", x.at(0, Comparison), plain(0)), Power),
         "rdiv_lit" => (format!(r"\frac{{{}}}{{{}}}", plain(0), x.at(0, Comparison)), Power),
         "square" => (format!("{}^{{2}}", x.at(0, Atom)), Power),

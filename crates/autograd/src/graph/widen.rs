@@ -14,6 +14,14 @@ impl<T: Real> Graph<T> {
     /// # Errors
     /// An operation that was made for one element type alone, and the result of a scope, whose operations are gone.
     pub(crate) fn widened(&self) -> Result<Graph<f64>, Error> {
+        self.widened_at(&[])
+    }
+
+    /// The same, with the results `leaves` as variables that have the values they had here: a function of them.
+    ///
+    /// # Errors
+    /// As [`widened`](Graph::widened); an output of an operation with several.
+    pub(crate) fn widened_at(&self, leaves: &[u32]) -> Result<Graph<f64>, Error> {
         let tape = self.tape.borrow();
         let wide = Graph::<f64>::new();
         for id in 0..tape.len() {
@@ -21,6 +29,14 @@ impl<T: Real> Graph<T> {
             let var = |id: u32| crate::var::Var::new(&wide, id);
             if let Value::Error(error) = &node.value {
                 return Err(error.clone());
+            }
+            if leaves.contains(&id) {
+                if tape.outputs_of(id) > 1 || matches!(node.kind, Kind::Output(_)) {
+                    let why = format!("one of several outputs of the operation at {} cannot be changed alone", node.at);
+                    return Err(ErrorKind::Check { why }.into());
+                }
+                wide.leaf(node.value.tensor()?.cast(), true, node.at);
+                continue;
             }
             match &node.kind {
                 Kind::Variable | Kind::Constant => {

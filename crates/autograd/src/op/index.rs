@@ -1,5 +1,7 @@
 //! Indexing: taking elements from places, and the transposed map, adding elements to places.
 
+use std::borrow::Cow;
+
 use super::{Algebra, Handle, Linearity, Op, Place, Sink, Variadic, Window, methods};
 use crate::{
     error::{Error, ErrorKind},
@@ -18,6 +20,9 @@ struct Take {
 impl Op<1> for Take {
     fn name(&self) -> &'static str {
         self.name
+    }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(format!("{{0}}[{}]", self.place.notation()).into())
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -40,6 +45,10 @@ pub(crate) struct Put {
 impl Variadic for Put {
     fn name(&self) -> &'static str {
         "put"
+    }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        let [place] = &self.places[..] else { return None };
+        Some(format!("put({{0}}, {})", place.notation()).into())
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear

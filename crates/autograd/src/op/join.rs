@@ -1,6 +1,10 @@
 //! Joining, splitting, repeating and padding.
 
-use super::{Algebra, Entry, Handle, Linearity, Mistake, Op, Sink, Value, Variadic, algebra::slice_of, index, methods, sample};
+use std::borrow::Cow;
+
+use super::{
+    Algebra, Entry, Handle, Linearity, Mistake, Op, Sink, Value, Variadic, algebra::slice_of, index, methods, reduce::along, sample,
+};
 use crate::{
     error::{Error, ErrorKind},
     graph::Graph,
@@ -19,6 +23,9 @@ struct Concat {
 impl Variadic for Concat {
     fn name(&self) -> &'static str {
         "concat"
+    }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(along(self.name(), self.axis).replace("{0}", "{*}").into())
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear

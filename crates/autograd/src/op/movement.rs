@@ -111,6 +111,13 @@ impl Op<1> for Permute {
             Permute::Swap(..) => "transpose",
         }
     }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(match self {
+            Permute::Swap(-1, -2) | Permute::Swap(-2, -1) => "{0}ᵀ".into(),
+            Permute::Swap(a, b) => format!("transpose({{0}}, axes {a} and {b})").replace('-', "−").into(),
+            Permute::To(order) => format!("permute({{0}}, {order:?})").replace('-', "−").into(),
+        })
+    }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
     }

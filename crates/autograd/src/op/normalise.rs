@@ -1,6 +1,13 @@
 //! Normalising along axes: logsumexp, softmax and its logarithm, stable for inputs of any size.
 
-use super::{Algebra, Handle, Op, Place, Sink, index::at, methods, reduce::Over};
+use std::borrow::Cow;
+
+use super::{
+    Algebra, Handle, Op, Place, Sink,
+    index::at,
+    methods,
+    reduce::{Over, along},
+};
 use crate::{
     elementary::{Derivation, Function, derivation},
     error::{Error, ErrorKind},
@@ -86,6 +93,9 @@ impl Op<1> for LogSumExp {
     fn name(&self) -> &'static str {
         "logsumexp"
     }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(self.0.notation(self.name()))
+    }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         let (largest, sum) = shifted_sum(x, &self.0, true)?;
         let (_, shape) = self.0.shapes(x.shape())?;
@@ -105,6 +115,9 @@ impl Op<1> for Softmax {
     fn name(&self) -> &'static str {
         "softmax"
     }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(along(self.name(), self.0))
+    }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         let (largest, sum) = shifted_sum(x, &Over::axes(self.0, true), false)?;
         map(&function!(|x, m, s| (x - m).exp() / s), [x, &largest, &sum])
@@ -122,6 +135,9 @@ struct LogSoftmax(isize);
 impl Op<1> for LogSoftmax {
     fn name(&self) -> &'static str {
         "log_softmax"
+    }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(along(self.name(), self.0))
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         let (largest, sum) = shifted_sum(x, &Over::axes(self.0, true), false)?;
@@ -156,6 +172,9 @@ impl SoftmaxCrossEntropy {
 impl Op<1> for SoftmaxCrossEntropy {
     fn name(&self) -> &'static str {
         "softmax_cross_entropy"
+    }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(format!("{}({{0}}, labels)", self.name()).into())
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         let (_, place) = self.place(x.shape())?;

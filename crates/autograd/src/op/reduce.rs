@@ -18,6 +18,11 @@ pub(crate) struct Over {
     keepdim: bool,
 }
 
+/// How something along an axis is written.
+pub(crate) fn along(name: &str, axis: isize) -> Cow<'static, str> {
+    Over::axes(axis, false).notation(name)
+}
+
 impl Over {
     pub(crate) fn axes(axes: impl Into<Axes>, keepdim: bool) -> Over {
         Over { axes: axes.into(), keepdim }

@@ -1,6 +1,8 @@
 //! Scans along an axis: cumulative sums and products, linear recurrences.
 
-use super::{Algebra, Handle, Linearity, Op, Sink, algebra::slice_of, methods};
+use std::borrow::Cow;
+
+use super::{Algebra, Handle, Linearity, Op, Sink, algebra::slice_of, methods, reduce::along};
 use crate::{
     error::{Error, ErrorKind},
     function,
@@ -32,6 +34,9 @@ struct CumSum {
 impl Op<1> for CumSum {
     fn name(&self) -> &'static str {
         "cumsum"
+    }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(along(self.name(), self.axis))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -106,6 +111,9 @@ impl Op<1> for CumProd {
     fn name(&self) -> &'static str {
         "cumprod"
     }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(along(self.name(), self.axis))
+    }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         scan::cumprod(x, x.shape().axis(self.axis)?, self.reverse, self.exclusive)
     }
@@ -131,6 +139,9 @@ struct LogCumSumExp {
 impl Op<1> for LogCumSumExp {
     fn name(&self) -> &'static str {
         "logcumsumexp"
+    }
+    fn notation(&self) -> Option<Cow<'static, str>> {
+        Some(along(self.name(), self.axis))
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         scan::logcumsumexp(x, x.shape().axis(self.axis)?)

@@ -147,7 +147,7 @@ impl Axis {
             return values.iter().map(|v| with_prefix(*v, unit)).collect();
         }
         let largest = values.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-        let smallest = values.iter().filter(|v| v.abs() > 1e-9 * largest).fold(f64::INFINITY, |m, v| m.min(v.abs()));
+        let smallest = values.iter().filter(|v| self.base.is_some() || v.abs() > 1e-9 * largest).fold(f64::INFINITY, |m, v| m.min(v.abs()));
         let gaps = values.windows(2).map(|w| (w[1] - w[0]).abs());
         let finest = if self.base.is_some() { smallest } else { gaps.fold(smallest, f64::min) };
         if (1e-3..1e5).contains(&largest) && finest >= 1e-3 {

@@ -73,8 +73,8 @@ impl Series {
     }
 }
 
-/// How numbers are distributed: the middle of each of `bins` equal parts of `low..=high`, and the density there, so that the area is the share of
-/// the numbers that lie inside. NaN counts among the numbers and lies nowhere.
+/// How numbers are distributed: the middle of each of `bins` equal parts of `low..=high`, and the density there, so that the area is the
+/// share of the numbers that lie inside. NaN counts among the numbers and lies nowhere.
 ///
 /// ```
 /// use autograd::plot::histogram;

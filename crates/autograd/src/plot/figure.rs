@@ -49,7 +49,8 @@ impl Panel {
 ///
 /// ```
 /// use autograd::plot::{Chart, Figure, Series};
-/// let panel = |power: i32| Chart::new(format!("xⁿ, n = {power}")).with(Series::line("", (0..9).map(|k| (f64::from(k), f64::from(k).powi(power)))));
+/// let powers = |n: i32| (0..9).map(move |k| (f64::from(k), f64::from(k).powi(n)));
+/// let panel = |n: i32| Chart::new(format!("xⁿ, n = {n}")).with(Series::line("", powers(n)));
 /// let svg = Figure::new("Powers").columns(3).with_all([1, 2, 3].map(panel)).to_svg();
 /// assert!(svg.contains("Powers"));
 /// ```

@@ -9,7 +9,8 @@ use super::{
 
 /// A matrix as coloured cells, blue below 0 and red above, lighter the nearer to 0; NaN and ∞ are grey.
 ///
-/// The colours are those of C. Brewer's scale `RdBu`, which colour-blind people can read; [`numbers`](HeatMap::numbers) are for all others too.
+/// The colours are those of C. Brewer's scale `RdBu`, which colour-blind people can read; [`numbers`](HeatMap::numbers) are for all others
+/// too.
 ///
 /// ```
 /// use autograd::plot::HeatMap;

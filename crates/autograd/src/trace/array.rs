@@ -27,13 +27,18 @@ pub struct Array {
 
 impl Array {
     pub(crate) fn of<T: Real>(tensor: &Tensor<T>, max_elements: usize) -> Array {
-        let elements = || tensor.as_slice().iter().map(|v| v.to_f64());
+        let mut array = Array::from_elements(tensor.shape(), tensor.as_slice().iter().map(|v| v.to_f64()).collect());
+        array.elements = array.elements.filter(|elements| elements.len() <= max_elements);
+        array
+    }
+
+    /// An array of these elements.
+    pub(crate) fn from_elements(shape: &[usize], elements: Vec<f64>) -> Array {
         let or_nan = |a: f64, b: f64| if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) };
-        let min = elements().reduce(or_nan).unwrap_or(f64::NAN);
-        let max = elements().map(|v| -v).reduce(or_nan).map_or(f64::NAN, |v| -v);
-        let mean = if tensor.is_empty() { f64::NAN } else { elements().sum::<f64>() / tensor.len() as f64 };
-        let kept = (tensor.len() <= max_elements).then(|| elements().collect());
-        Array { shape: tensor.shape().to_vec(), elements: kept, min, mean, max }
+        let min = elements.iter().copied().reduce(or_nan).unwrap_or(f64::NAN);
+        let max = elements.iter().map(|v| -v).reduce(or_nan).map_or(f64::NAN, |v| -v);
+        let mean = if elements.is_empty() { f64::NAN } else { elements.iter().sum::<f64>() / elements.len() as f64 };
+        Array { shape: shape.to_vec(), elements: Some(elements), min, mean, max }
     }
 
     /// The number of elements.
@@ -52,6 +57,12 @@ impl Array {
     #[must_use]
     pub fn is_scalar(&self) -> bool {
         self.shape.is_empty()
+    }
+
+    /// Whether every element is finite; not so if the extremes are unknown, unless there is no element.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.is_empty() || (self.min.is_finite() && self.max.is_finite())
     }
 
     /// The number, if it is a single one.
@@ -75,7 +86,7 @@ impl Array {
     }
 
     /// The index of the element that stands at a place of an array to which this one is stretched.
-    pub(super) fn index_under(&self, position: &[usize]) -> usize {
+    pub(crate) fn index_under(&self, position: &[usize]) -> usize {
         let missing = position.len().saturating_sub(self.shape.len());
         let places = position[missing..].iter().zip(&self.shape);
         places.fold(0, |index, (&at, &length)| index * length + if length == 1 { 0 } else { at })
@@ -125,7 +136,9 @@ impl Array {
     /// Shape, extremes and mean.
     #[must_use]
     pub fn summary(&self) -> String {
-        let [min, mean, max] = [self.min, self.mean, self.max].map(elementary::number);
+        // What rounding has left of a sum that is 0 is no number to be read.
+        let mean = if self.mean.abs() < 1e-12 * self.max.abs().max(self.min.abs()) { 0.0 } else { self.mean };
+        let [min, mean, max] = [self.min, mean, self.max].map(elementary::number);
         format!("{:?}: {min} … {max}, mean {mean}", self.shape)
     }
 }

@@ -44,7 +44,7 @@ struct Recorder<'o, T: Real> {
 }
 
 /// The nodes that a node was computed from, in their order, and itself.
-fn ancestors<T: Real>(tape: &Tape<T>, root: u32) -> Vec<u32> {
+pub(crate) fn ancestors<T: Real>(tape: &Tape<T>, root: u32) -> Vec<u32> {
     let mut is_one = vec![false; root as usize + 1];
     is_one[root as usize] = true;
     for id in (0..=root).rev() {
@@ -53,6 +53,11 @@ fn ancestors<T: Real>(tape: &Tape<T>, root: u32) -> Vec<u32> {
         }
     }
     (0..=root).filter(|&id| is_one[id as usize]).collect()
+}
+
+/// How output `k` of an operation is written.
+pub(super) fn output_notation(k: impl std::fmt::Display) -> String {
+    format!("output {k} of {{0}}")
 }
 
 /// What is known of a value that is not there.
@@ -122,7 +127,7 @@ impl<'o, T: Real> Recorder<'o, T> {
         };
         let formula = match &node.kind {
             graph::Kind::Op(op) => Some(rule::apply(op, &of_inputs)),
-            graph::Kind::Output(k) => Some(Expression::call("output", Some(format!("output {k} of {{0}}").into()), &of_inputs)),
+            graph::Kind::Output(k) => Some(Expression::call("output", Some(output_notation(*k).into()), &of_inputs)),
             graph::Kind::Detached => Some(Expression::call("detach", None, &of_inputs)),
             graph::Kind::Variable | graph::Kind::Constant | graph::Kind::Scoped => None,
         };

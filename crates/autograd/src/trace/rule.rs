@@ -116,7 +116,7 @@ fn written<T: Real>(tape: &Tape<T>, id: u32, names: &[String]) -> Option<Express
 }
 
 /// The gradient by input `k` alone, from that of the only output; nothing if the rule adds nothing.
-pub(super) fn pulled_back<T: Real>(
+pub(crate) fn pulled_back<T: Real>(
     op: &dyn Erased,
     x: &[&Tensor<T>],
     y: &Tensor<T>,

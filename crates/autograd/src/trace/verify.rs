@@ -30,7 +30,7 @@ impl fmt::Display for Deviation {
 impl std::error::Error for Deviation {}
 
 /// The product of the chain rule: 0 if a factor is 0.
-fn product(upstream: f64, local: f64) -> f64 {
+pub(crate) fn product(upstream: f64, local: f64) -> f64 {
     if upstream == 0.0 || local == 0.0 { 0.0 } else { upstream * local }
 }
 

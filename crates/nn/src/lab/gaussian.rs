@@ -13,15 +13,17 @@ pub struct Moments {
     pub slope: f64,
 }
 
-/// E\[f(z)²\] and E\[f′(z)²\] of an activation f for z ~ N(0, q), by numeric integration; `None` for softmax, whose value depends on more than one number.
+/// E\[f(z)²\] and E\[f′(z)²\] of an activation f for z ~ N(0, q), by numeric integration; `None` for softmax, whose value depends on more
+/// than one number.
 ///
-/// They are all there is to the theory of initial weights. What a neuron of a wide layer adds up, z = Σ w a + b, is a sum of many independent
-/// terms, so nearly normal, with E\[z²\] = n E\[w²\] E\[a²\] + E\[b²\], where n is its number of inputs. Then the next layer has E\[a²\] = `value`; and on
-/// the way back, E\[dz²\] of a layer is that of the next times m E\[w²\] times `slope`, where m is the number of neurons that it feeds. For relu,
-/// `value` = q/2 and `slope` = 1/2, which gives He's rule n E\[w²\] = 2; for tanh near 0, q and 1, which gives Glorot's.
+/// They are all there is to the theory of initial weights. What a neuron of a wide layer adds up, z = Σ w a + b, is a sum of many
+/// independent terms, so nearly normal, with E\[z²\] = n E\[w²\] E\[a²\] + E\[b²\], where n is its number of inputs. Then the next layer
+/// has E\[a²\] = `value`; and on the way back, E\[dz²\] of a layer is that of the next times m E\[w²\] times `slope`, where m is the number
+/// of neurons that it feeds. For relu, `value` = q/2 and `slope` = 1/2, which gives He's rule n E\[w²\] = 2; for tanh near 0, q and 1,
+/// which gives Glorot's.
 ///
-/// B. Poole et al., *Exponential expressivity in deep neural networks through transient chaos* (2016); S. Schoenholz et al., *Deep information
-/// propagation* (2017).
+/// B. Poole et al., *Exponential expressivity in deep neural networks through transient chaos* (2016); S. Schoenholz et al., *Deep
+/// information propagation* (2017).
 ///
 /// ```
 /// use nn::{Activation, lab};

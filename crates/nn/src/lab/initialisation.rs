@@ -52,12 +52,13 @@ impl Start {
     }
 }
 
-/// The same network, on the same data, from different initial weights: losses, the symmetry of hidden neurons, and the size of activations and
-/// gradients by layer.
+/// The same network, on the same data, from different initial weights: losses, the symmetry of hidden neurons, and the size of activations
+/// and gradients by layer.
 ///
-/// A network of equal hidden layers, trained by full-batch descent with the cross-entropy as loss. The first hidden layer is watched: two of its neurons are the same if
-/// their rows of weights, their biases, and the weights by which they are used in the next layer are the same, bit by bit. Then they give the same value, get the same gradient,
-/// and stay the same for ever: a layer of 32 such neurons is a layer of one.
+/// A network of equal hidden layers, trained by full-batch descent with the cross-entropy as loss. The first hidden layer is watched: two
+/// of its neurons are the same if their rows of weights, their biases, and the weights by which they are used in the next layer are the
+/// same, bit by bit. Then they give the same value, get the same gradient, and stay the same for ever: a layer of 32 such neurons is a
+/// layer of one.
 ///
 /// ```
 /// use nn::{Activation, Init, lab::{Initialisation, Start, rings}};
@@ -287,7 +288,8 @@ impl StartRun {
         let name = &self.start.name;
         if distinct == 1 {
             return format!(
-                "{name}: neurons 1 … {neurons} of layer 1 have equal rows in W and equal dW in steps 1 … {steps}: largest difference {} and {}",
+                "{name}: neurons 1 … {neurons} of layer 1 have equal rows in W and equal dW in steps 1 … {steps}: \
+                 largest difference {} and {}",
                 number(weights),
                 number(gradients)
             );
@@ -454,7 +456,7 @@ mod tests {
         let run = report(Activation::Tanh, Start::new("constant", Init::Constant(0.1)));
         assert_eq!(run.distinct, [1; 31]);
         let after = run.after.as_ref().unwrap();
-        assert!(after.layers[0].weight > run.before.layers[0].weight + 1e-3 && after.layers[0].weight_gradient > 1e-6, "{after}");
+        assert!(after.layers[0].weight != run.before.layers[0].weight && after.layers[0].weight_gradient > 1e-4, "{after}");
         assert!(
             run.symmetry()
                 .contains("neurons 1 … 16 of layer 1 have equal rows in W and equal dW in steps 1 … 30: largest difference 0 and 0")
@@ -471,12 +473,12 @@ mod tests {
     #[test]
     fn variances_by_layer_follow_the_theory() {
         let data = Dataset::new(
-            Tensor::randn([200, 64], &mut ChaCha8Rng::seed_from_u64(3)).unwrap(),
-            Indices::from((0..200).map(|k| k % 4).collect::<Vec<_>>()),
+            Tensor::randn([100, 64], &mut ChaCha8Rng::seed_from_u64(3)).unwrap(),
+            Indices::from((0..100).map(|k| k % 4).collect::<Vec<_>>()),
         );
         let run = |activation| {
             let starts = [Start::new("Xavier", Init::XavierNormal), Start::new("He", Init::he_normal()).gain(std::f64::consts::SQRT_2)];
-            let lab = Initialisation::new().hidden([256; 3]).activation(activation).starts(starts).steps(0);
+            let lab = Initialisation::new().hidden([128; 3]).activation(activation).starts(starts).steps(0);
             lab.run(data.as_ref().unwrap()).unwrap()
         };
         for activation in [Activation::Relu, Activation::Tanh, Activation::Sigmoid] {

@@ -62,9 +62,9 @@ pub struct Profile {
 /// Activations and gradients of a model on a batch, layer by layer.
 ///
 /// `loss` gets the output of the model. For every layer: mean and size of the activations a = f(z), how many of them are saturated or dead,
-/// the size of the gradients by z and by the weights, the ratio from layer to layer, and what is to be expected of activations and gradients from the
-/// weights as they are, if these are independent of each other; see [`gaussian`]. Those of a trained model are not, and there the difference says so; of
-/// weights that are all equal nothing is expected.
+/// the size of the gradients by z and by the weights, the ratio from layer to layer, and what is to be expected of activations and
+/// gradients from the weights as they are, if these are independent of each other; see [`gaussian`]. Those of a trained model are not, and
+/// there the difference says so; of weights that are all equal nothing is expected.
 ///
 /// ```
 /// use autograd::{Indices, Tensor};
@@ -319,4 +319,50 @@ impl fmt::Display for Profile {
 /// "layer 3", or "layers 1, 2, 5".
 fn list(numbers: &[String]) -> String {
     format!("layer{} {}", if numbers.len() == 1 { "" } else { "s" }, numbers.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use autograd::tensor;
+
+    use super::*;
+    use crate::{linear::Linear, perceptron::Perceptron};
+
+    fn layer(weight: Tensor<f64>, activation: Activation) -> Perceptron<f64> {
+        Perceptron { linear: Linear::from_tensors(weight, None).unwrap(), activation }
+    }
+
+    #[test]
+    fn a_network_by_hand() {
+        let first = layer(tensor![[1.0, 0.0], [0.0, -1.0]], Activation::Relu);
+        let model = Mlp { layers: vec![first, layer(tensor![[2.0, 1.0]], Activation::Identity)] };
+        // z = [1 −2; 3 −4], a = [1 0; 3 0], y = [2; 6], dz = [2 0; 2 0], dW = [8 12; 0 0]
+        let profile = layers(&model, &tensor![[1.0, 2.0], [3.0, 4.0]], autograd::Var::sum).unwrap();
+        let [hidden, output] = &profile.layers[..] else { panic!("{profile}") };
+        let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
+        close(profile.loss, 8.0);
+        close(hidden.mean, 1.0);
+        close(hidden.rms, 2.5f64.sqrt());
+        close(hidden.std, 1.5f64.sqrt());
+        close(hidden.dead.unwrap(), 0.5);
+        close(hidden.z_gradient, 2f64.sqrt());
+        close(hidden.factor.unwrap(), 2f64.sqrt());
+        close(hidden.weight_gradient, 52f64.sqrt());
+        close(profile.clone().with_learning_rate(0.5).update(hidden), 0.5 * 104f64.sqrt());
+        close(output.weight_gradient, 8f64.sqrt());
+        // E[z²] = 2·½·7.5, of which relu passes half; on the way back, 1 neuron · 2.5 · ½.
+        close(hidden.expected_rms.unwrap(), 3.75f64.sqrt());
+        close(hidden.expected_factor.unwrap(), 1.25f64.sqrt());
+        assert_eq!((output.factor, output.expected_factor, hidden.saturated, output.dead), (None, None, None, None));
+    }
+
+    #[test]
+    fn saturated_is_where_the_slope_is_below_a_tenth_of_the_largest() {
+        for (activation, x) in [(Activation::Tanh, 1.0), (Activation::Sigmoid, 2.0)] {
+            // tanh(1.83) = 0.950, and σ(z) = ½ (1 + tanh(z/2)).
+            let model = Mlp { layers: vec![layer(tensor![[x]], activation)] };
+            let profile = layers(&model, &tensor![[1.8], [-1.8], [1.9], [-1.9]], autograd::Var::sum).unwrap();
+            assert_eq!(profile.layers[0].saturated, Some(0.5), "{profile}");
+        }
+    }
 }

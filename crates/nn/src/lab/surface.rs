@@ -10,11 +10,13 @@ use autograd::{
 use super::table::{Table, number};
 use crate::{error::Error, module::Parameters};
 
-/// Descent in two numbers among the parameters of a model, all others fixed, seen on the contour lines of the loss; for several learning rates.
+/// Descent in two numbers among the parameters of a model, all others fixed, seen on the contour lines of the loss; for several learning
+/// rates.
 ///
-/// A step of descent goes against the gradient g: w ← w − η g. To first order the loss then changes by −η‖g‖², which is always a gain; to second order by
-/// −η‖g‖² + ½ η² gᵀH g, where H is the matrix of second derivatives, which is a loss once η exceeds 2‖g‖² / gᵀH g. Around a minimum, descent converges for
-/// η < 2/λ, where λ is the largest eigenvalue of H there; on a quadratic surface, for η above that, it diverges from almost everywhere.
+/// A step of descent goes against the gradient g: w ← w − η g. To first order the loss then changes by −η‖g‖², which is always a gain; to
+/// second order by −η‖g‖² + ½ η² gᵀH g, where H is the matrix of second derivatives, which is a loss once η exceeds 2‖g‖² / gᵀH g. Around a
+/// minimum, descent converges for η < 2/λ, where λ is the largest eigenvalue of H there; on a quadratic surface, for η above that, it
+/// diverges from almost everywhere.
 ///
 /// ```
 /// use autograd::tensor;
@@ -41,8 +43,8 @@ pub struct LossSurface {
 }
 
 impl LossSurface {
-    /// Over two numbers: each is the name of a parameter, as in [`Parameters::named_parameters`], and the place of an element in it. Learning
-    /// rates 0.01, 0.1 and 1, for 20 steps.
+    /// Over two numbers: each is the name of a parameter, as in [`Parameters::named_parameters`], and the place of an element in it.
+    /// Learning rates 0.01, 0.1 and 1, for 20 steps.
     #[must_use]
     pub fn new(x: (&str, usize), y: (&str, usize)) -> Self {
         let own = |(name, at): (&str, usize)| (name.to_owned(), at);
@@ -98,12 +100,12 @@ impl LossSurface {
         Ok(SurfaceReport { x: label(&self.x), y: label(&self.y), critical, paths, surface: Surface::from_rows(xs, ys, rows) })
     }
 
-    fn path<M, L>(&self, at: &Place<'_, M, L>, start: [f64; 2], learning_rate: f64) -> Result<Path, Error>
+    fn path<M, L>(&self, at: &Place<'_, M, L>, start: [f64; 2], learning_rate: f64) -> Result<DescentPath, Error>
     where
         M: Parameters<f64>,
         L: for<'g> Fn(&'g Graph<f64>) -> Var<'g, f64>,
     {
-        let mut path = Path { learning_rate, start, loss: at.loss(start)?, steps: Vec::new() };
+        let mut path = DescentPath { learning_rate, start, loss: at.loss(start)?, steps: Vec::new() };
         let mut here = start;
         for _ in 0..self.steps {
             let (before, gradient) = at.gradient(here)?;
@@ -116,7 +118,7 @@ impl LossSurface {
             let predicted = -learning_rate * (g * g + h * h);
             let curved = g * (a * g + b * h) + h * (c * g + d * h);
             let after = at.loss(next)?;
-            path.steps.push(Step {
+            path.steps.push(DescentStep {
                 from: here,
                 to: next,
                 gradient,
@@ -133,8 +135,8 @@ impl LossSurface {
 }
 
 /// What the paths cover, with some room, without those that leave.
-fn extent(start: [f64; 2], paths: &[Path], critical: Option<f64>) -> [(f64, f64); 2] {
-    let stays = |path: &&Path| critical.is_none_or(|critical| path.learning_rate < critical);
+fn extent(start: [f64; 2], paths: &[DescentPath], critical: Option<f64>) -> [(f64, f64); 2] {
+    let stays = |path: &&DescentPath| critical.is_none_or(|critical| path.learning_rate < critical);
     let points: Vec<[f64; 2]> = paths.iter().filter(stays).flat_map(|path| path.steps.iter().map(|step| step.to)).chain([start]).collect();
     [0, 1].map(|k| {
         let (low, high) = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(p[k]), high.max(p[k])));
@@ -225,7 +227,7 @@ where
 
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Step {
+pub struct DescentStep {
     /// Where it began.
     pub from: [f64; 2],
     /// Where it ended.
@@ -246,7 +248,7 @@ pub struct Step {
 
 /// Descent with one learning rate.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Path {
+pub struct DescentPath {
     /// η
     pub learning_rate: f64,
     /// Where it began.
@@ -254,10 +256,10 @@ pub struct Path {
     /// The loss there.
     pub loss: f64,
     /// The steps, up to the last one that ended at finite numbers.
-    pub steps: Vec<Step>,
+    pub steps: Vec<DescentStep>,
 }
 
-impl Path {
+impl DescentPath {
     fn last(&self) -> (f64, f64, f64) {
         self.steps.last().map_or((self.start[0], self.start[1], self.loss), |step| (step.to[0], step.to[1], step.after))
     }
@@ -273,7 +275,7 @@ pub struct SurfaceReport {
     /// 2/λ, where λ is the largest eigenvalue of the second derivatives where the best path ended; `None` if it is not above 0.
     pub critical: Option<f64>,
     /// The paths, one for each learning rate.
-    pub paths: Vec<Path>,
+    pub paths: Vec<DescentPath>,
     surface: Surface,
 }
 
@@ -290,7 +292,7 @@ impl SurfaceReport {
         table
     }
 
-    fn steps(&self, path: &Path) -> Table {
+    fn steps(&self, path: &DescentPath) -> Table {
         let mut table = Table::new(["step", &self.x, &self.y, "loss", "‖g‖²", "−η‖g‖²", "with curvature", "actual"]);
         for (k, step) in (1..).zip(&path.steps).take(8) {
             let [g, h] = step.gradient;
@@ -325,7 +327,7 @@ impl SurfaceReport {
             let title = format!("Learning rate {}", path.learning_rate);
             Chart::new(title).x(self.x.as_str()).y(self.y.as_str()).over(self.surface.clone()).with(Series::line("", points))
         });
-        let by_step = |path: &Path| {
+        let by_step = |path: &DescentPath| {
             let losses = [path.loss].into_iter().chain(path.steps.iter().map(|step| step.after));
             Series::line(path.learning_rate.to_string(), losses.enumerate().map(|(k, loss)| (k as f64, loss)).collect::<Vec<_>>())
         };
@@ -370,7 +372,7 @@ mod tests {
         let largest = f64::midpoint(10.0 / 3.0, 2.0) + (f64::midpoint(10.0 / 3.0, -2.0).powi(2) + 4.0).sqrt();
         assert!((critical - 2.0 / largest).abs() < 1e-12);
         let report = report(Activation::Identity, &[0.99 * critical, 1.01 * critical]);
-        let changes = |path: &Path| path.steps.iter().filter(|step| step.actual > 0.0).count();
+        let changes = |path: &DescentPath| path.steps.iter().filter(|step| step.actual > 0.0).count();
         assert_eq!(changes(&report.paths[0]), 0);
         assert!(changes(&report.paths[1]) > 20, "{report}");
     }
@@ -381,7 +383,7 @@ mod tests {
             let first = |rate: f64| report(activation, &[rate]).paths[0].steps[0];
             let (long, short) = (first(0.02 * scale), first(0.01 * scale));
             // Half the step: a quarter of the error of first order, an eighth of that of second order.
-            let ratio = |error: fn(&Step) -> f64| error(&long) / error(&short);
+            let ratio = |error: fn(&DescentStep) -> f64| error(&long) / error(&short);
             let (one, two) = (ratio(|s| s.actual - s.predicted), ratio(|s| s.actual - s.second_order));
             assert!((one - 4.0).abs() < 0.1 && (two - 8.0).abs() < 0.3, "{activation}: {one}, {two}");
         }

@@ -89,7 +89,7 @@ mod tests {
         let mut table = Table::new(["layer", "std"]);
         table.row(["1".to_owned(), number(0.25)]);
         table.row(["2 | last".to_owned(), number(1e-9)]);
-        assert_eq!(table.text(), "layer          std\n1            0.250\n2 | last  1.00e-9\n");
+        assert_eq!(table.text(), "layer         std\n1           0.250\n2 | last  1.00e-9\n");
         assert_eq!(table.markdown(), "| layer | std |\n|---|---:|\n| 1 | 0.250 |\n| 2 \\| last | 1.00e-9 |\n");
     }
 

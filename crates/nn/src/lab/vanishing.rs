@@ -16,8 +16,8 @@ use crate::{activation::Activation, error::Error, init::Init, loss::cross_entrop
 
 /// Networks of several depths, one kind of activation each: how the size of the gradient changes from the last hidden layer to the first.
 ///
-/// Each has hidden layers of equal width and a linear layer with ten outputs; inputs are normal numbers, labels are 0, 1, …, 9 in turn, the loss
-/// is the cross-entropy. Nothing is trained: this is the first step. Without [`init`](Vanishing::init), sigmoid and tanh have Glorot's
+/// Each has hidden layers of equal width and a linear layer with ten outputs; inputs are normal numbers, labels are 0, 1, …, 9 in turn, the
+/// loss is the cross-entropy. Nothing is trained: this is the first step. Without [`init`](Vanishing::init), sigmoid and tanh have Glorot's
 /// uniform rule with the gain of [`Activation::gain`], and all others He's normal rule. For a model of your own, see [`layers`].
 ///
 /// ```

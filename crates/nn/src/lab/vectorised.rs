@@ -11,11 +11,11 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use super::table::{Table, number};
 use crate::error::Error;
 
-/// The gradient of one loss over m examples, computed in four ways: by scalar formulas on the graph, example by example; by vectors, example by
-/// example; in one batch; and by loops over plain numbers, with the derivatives written by hand.
+/// The gradient of one loss over m examples, computed in four ways: by scalar formulas on the graph, example by example; by vectors,
+/// example by example; in one batch; and by loops over plain numbers, with the derivatives written by hand.
 ///
-/// The network has one hidden layer, y = v·tanh(W x + b) + c, and the loss is the mean of (y − t)². All four results are the same but for rounding; the times are
-/// measured, and differ from run to run and from machine to machine.
+/// The network has one hidden layer, y = v·tanh(W x + b) + c, and the loss is the mean of (y − t)². All four results are the same but for
+/// rounding; the times are measured, and differ from run to run and from machine to machine.
 ///
 /// ```
 /// use nn::lab::Vectorised;

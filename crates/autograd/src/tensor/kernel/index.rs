@@ -64,6 +64,37 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// As it stands in brackets in a formula: `axis 0: 1..3`.
+    pub(crate) fn notation(&self) -> String {
+        let list = |indices: &Indices| {
+            let values = indices.as_slice();
+            match values.len() {
+                0..=4 => values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+                n => format!("{n} indices"),
+            }
+        };
+        let text = match self {
+            Place::Slice { axis, start, end, step } => {
+                let end = end.map(|end| end.to_string()).unwrap_or_default();
+                let step = if *step == 1 { String::new() } else { format!(" step {step}") };
+                format!("axis {axis}: {start}..{end}{step}")
+            }
+            Place::Diagonal { offset: 0, .. } => "diagonal".to_owned(),
+            Place::Diagonal { offset, .. } => format!("diagonal {offset}"),
+            Place::Windows { windows, .. } => {
+                let sizes: Vec<String> = windows.iter().map(|window| window.size.to_string()).collect();
+                format!("windows of {}", sizes.join(" by "))
+            }
+            Place::Select { axis, indices } => format!("axis {axis}: {}", list(indices)),
+            Place::Gather { axis, indices } if indices.as_slice().len() <= 4 => format!("axis {axis}: each {}", list(indices)),
+            Place::Gather { axis, .. } => format!("axis {axis}: each its own"),
+            Place::Flat { indices } => format!("places {}", list(indices)),
+        };
+        text.replace('-', "−")
+    }
+}
+
 /// Windows of `size` positions that slide along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {

@@ -1,0 +1,101 @@
+//! A trace as a graph for Graphviz.
+
+use super::{
+    Kind, Node, Trace,
+    notation::clean,
+    text::{FEW, brief},
+};
+
+/// A text in double quotes, as it is.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", clean(text).replace('\\', r"\\").replace('"', "\\\""))
+}
+
+/// A field of a record: its own signs are written with a backslash too, and so are blanks, which would be drawn together.
+fn field(text: &str) -> String {
+    clean(text).chars().fold(String::new(), |mut out, c| {
+        match c {
+            // Once for the record, and each of the two for the quotes.
+            '\\' => out += r"\\\\",
+            '"' => out += "\\\"",
+            '{' | '}' | '|' | '<' | '>' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+        out
+    })
+}
+
+fn record(node: &Node) -> String {
+    let mut fields = vec![node.name.clone(), node.op.clone(), node.value.short(FEW)];
+    fields.extend(node.gradient.as_ref().map(|gradient| format!("grad {}", gradient.short(FEW))));
+    let fields: Vec<String> = fields.iter().map(|text| field(text)).collect();
+    format!("\"{}\"", fields.join(" | "))
+}
+
+impl Trace {
+    /// The layers, in the order in which they first occur, with their nodes; and the nodes that belong to none.
+    pub(super) fn layers(&self) -> (Vec<(&str, Vec<usize>)>, Vec<usize>) {
+        let (mut layers, mut others): (Vec<(&str, Vec<usize>)>, Vec<usize>) = (Vec::new(), Vec::new());
+        for (at, node) in self.nodes.iter().enumerate() {
+            match node.group.as_deref() {
+                None => others.push(at),
+                Some(name) => match layers.iter_mut().find(|(layer, _)| *layer == name) {
+                    Some((_, nodes)) => nodes.push(at),
+                    None => layers.push((name, vec![at])),
+                },
+            }
+        }
+        (layers, others)
+    }
+
+    /// The trace as a graph in the language of Graphviz: a record with name, operation, value and gradient for each node, layers as clusters
+    /// whose parameters share a rank, an edge for each operand, and a dashed one for each contribution to a gradient.
+    ///
+    /// ```
+    /// # use autograd::Graph;
+    /// let g = Graph::<f64>::new();
+    /// let a = g.variable(3.0).named("a");
+    /// let dot = (a + a).named("b").trace()?.to_dot();
+    /// assert!(dot.contains(r#"n1 [label="b | add | 6 | grad 1"];"#), "{dot}");
+    /// assert_eq!((dot.matches("n0 -> n1").count(), dot.matches("n1 -> n0").count()), (2, 2));
+    /// # Ok::<(), autograd::Error>(())
+    /// ```
+    #[must_use]
+    pub fn to_dot(&self) -> String {
+        let mut out =
+            "digraph trace {\n  rankdir=LR;\n  node [shape=record, fontname=\"monospace\"];\n  edge [fontname=\"monospace\"];\n".to_owned();
+        let node = |at: usize| {
+            let node = &self.nodes[at];
+            let style = match node.kind {
+                Kind::Variable => ", style=bold",
+                Kind::Constant | Kind::Detached | Kind::Scoped => ", color=gray40",
+                Kind::Operation | Kind::Output => "",
+            };
+            format!("n{at} [label={}{style}];\n", record(node))
+        };
+        let (layers, others) = self.layers();
+        for (k, (name, nodes)) in layers.iter().enumerate() {
+            out += &format!("  subgraph cluster_{k} {{\n    label={};\n", quoted(name));
+            nodes.iter().for_each(|&at| out += &format!("    {}", node(at)));
+            let parameters: Vec<String> =
+                nodes.iter().filter(|&&at| self.nodes[at].inputs.is_empty()).map(|at| format!("n{at};")).collect();
+            if parameters.len() > 1 {
+                out += &format!("    {{ rank=same; {} }}\n", parameters.join(" "));
+            }
+            out += "  }\n";
+        }
+        others.iter().for_each(|&at| out += &format!("  {}", node(at)));
+        for (at, node) in self.nodes.iter().enumerate() {
+            node.inputs.iter().for_each(|x| out += &format!("  n{x} -> n{at};\n"));
+        }
+        for visit in &self.visits {
+            for edge in &visit.edges {
+                let Some(contribution) = &edge.contribution else { continue };
+                let label = quoted(&format!("+= {}", brief(contribution)));
+                let style = "style=dashed, color=firebrick, fontcolor=firebrick, constraint=false";
+                out += &format!("  n{} -> n{} [label={label}, {style}];\n", visit.node, edge.into);
+            }
+        }
+        out + "}\n"
+    }
+}
