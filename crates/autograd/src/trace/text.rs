@@ -104,7 +104,7 @@ impl Trace {
         title(&mut out, "Forward");
         self.forward_table().write(width, colour, &mut out);
         for line in wrapped(&self.memory_line(), width - 2, 2) {
-            out += &format!("  {}\n", Colour::Dim.paint(&line, colour));
+            out.extend(["  ", &Colour::Dim.paint(&line, colour), "\n"]);
         }
         out.push('\n');
         title(&mut out, &self.backward_headline());
@@ -135,7 +135,7 @@ impl Trace {
             lines.extend(remarks(&explanation, &[Topic::NotFinite]));
             let mut kept = self.kept_names(at).join(", ");
             if node.kind == Kind::Operation && kept.is_empty() && node.needs_gradient {
-                kept = "nothing".to_owned();
+                kept.push_str("nothing");
             }
             if node.is_recomputed {
                 kept += if kept.is_empty() { "recomputed" } else { "; recomputed" };
