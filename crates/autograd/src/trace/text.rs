@@ -70,22 +70,20 @@ impl Trace {
     /// f = −12: 3 values forward, 1 contribution backward, in f64
     ///
     /// Forward
-    ///   #  computation           operation  kept for backward
-    ///   1  w = 3                 variable
-    ///   2  x = −4                constant
-    ///   3  f = w·x = 3·(−4)      mul        x
-    ///        = −12
-    ///
+    ///   ##  computation             operation  kept for backward
+    ///   1  w = 3                   variable
+    ///   2  x = −4                  constant
+    ///   3  f = w·x = 3·(−4) = −12  mul        x
     ///   1 value is kept for the backward pass: 8 bytes
     ///
     /// Backward: dw stands for ∂f/∂w
-    ///   += upstream·local derivative  so far  received
+    ///   dx += upstream·local derivative  so far  received
     ///   f: df = 1, where it begins
-    ///     dw += df·x = 1·(−4) = −4        −4  1 of 1
+    ///     dw += df·x = 1·(−4) = −4           −4    1 of 1
     ///
     /// Gradients
-    ///   name  value  gradient of f
-    ///   w         3             −4
+    ///   name  value  gradient
+    ///   w         3        −4
     /// ");
     /// # Ok::<(), autograd::Error>(())
     /// ```
