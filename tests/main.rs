@@ -11,6 +11,7 @@
 )]
 
 mod book;
+mod browser;
 mod catalogue;
 mod checker;
 mod control;
@@ -28,6 +29,7 @@ mod programs;
 mod reductions;
 mod reference;
 mod regressions;
+mod renderers;
 mod sabotage;
 mod tape;
 mod textbook;

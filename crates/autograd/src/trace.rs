@@ -27,8 +27,9 @@ mod record;
 mod verify;
 // What is made of it.
 mod explain;
+mod html;
 mod notation;
-mod table;
+pub(crate) mod table;
 mod text;
 mod markdown;
 mod latex;
