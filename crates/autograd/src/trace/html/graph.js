@@ -125,11 +125,11 @@ function drawn(box, b) {
 }
 
 /** Writes into the boxes in sight what stands in them: of large graphs most are never looked at. */
-function fill() {
-  if (view.k < FAR) return;
+function fill(isAll) {
+  if (view.k < FAR && !isAll) return;
   const [left, top] = [-view.x / view.k, -view.y / view.k], [w, h] = [svg.clientWidth / view.k, svg.clientHeight / view.k];
   boxes.forEach((box, b) => {
-    if (box.isFilled || box.x + box.w < left - w || box.x - box.w > left + 2 * w || box.y + box.h < top - h || box.y - box.h > top + 2 * h) return;
+    if (box.isFilled || !isAll && (box.x + box.w < left - w || box.x - box.w > left + 2 * w || box.y + box.h < top - h || box.y - box.h > top + 2 * h)) return;
     box.isFilled = true;
     box.element.insertAdjacentHTML("beforeend", box.inner);
     box.value = box.element.querySelector(".value");
