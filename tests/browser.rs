@@ -70,7 +70,7 @@ fn the_page_is_small_and_loads_nothing() {
     let page = small.to_html("A page");
     let list = page.split("<noscript>").nth(1).unwrap().split("</noscript>").next().unwrap();
     assert_eq!(list.matches("<li>").count(), small.steps().len());
-    assert!(list.contains("dq += 1 · (−4) = −4"), "{list}");
+    assert!(list.contains("dq += 1·(−4) = −4"), "{list}");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn gradients_appear_at_their_steps() {
 #[test]
 fn the_quiz_judges_answers() {
     let Some(browser) = Browser::start(1280, 800) else { return };
-    let trace = neuron(0.4, -0.2);
+    let trace = neuron(1.3, 0.4);
     browser.open(&trace.to_html("A neuron"), "#step=1");
     browser.click("#quiz");
     // The first step that computes something: w·x.
@@ -165,12 +165,12 @@ fn the_quiz_judges_answers() {
         browser.write("#answer", text);
         browser.press(key::ENTER);
     };
-    answer("-0.2");
+    answer("-0.65");
     assert!(browser.text("#verdict").contains("the sign is not"));
     answer("two");
     assert!(browser.text("#verdict").contains("no number"));
-    answer("1/5");
-    assert!(browser.text("#now .verdict").starts_with("Right: 0.2."), "{}", browser.text("#now .verdict"));
+    answer("13/20");
+    assert!(browser.text("#now .verdict").starts_with("Right: 0.65."), "{}", browser.text("#now .verdict"));
     browser.click("#step");
     browser.click("#reveal");
     assert!(browser.text("#now .verdict").starts_with("It is "));
