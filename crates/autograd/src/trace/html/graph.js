@@ -196,7 +196,9 @@ function redraw(isAnew) {
   const now = steps[at], hides = hiddenNow();
   mark(boxes[boxOf[now.node]].element, now.is === "forward" ? "current" : "receiving");
   const lineInto = (node, k) => lines[lineOf.get(`${node} ${k}`)];
-  let tags = "";
+  // From afar boxes are too small to be seen.
+  const { x, y } = boxes[boxOf[now.node]];
+  let tags = `<circle class="spot" cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="1"/>`;
   const tag = (line, text, kind) => {
     if (!line || !text) return;
     const p = line.element.getPointAtLength(line.element.getTotalLength() * 0.5), w = 14 + 7.3 * text.length;
