@@ -316,3 +316,14 @@ fn large_graphs_are_drawn_in_blocks_and_the_picture_says_so() {
     let svg = y.trace().unwrap().to_svg();
     assert!(svg.contains("1001 nodes; those of 34 neighbouring depths"), "{}", &svg[svg.len() - 300..]);
 }
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let g = Graph::<f64>::new();
+    let (w, b) = (g.variable(0.15).named("w"), g.variable(0.35).named("b"));
+    let x = g.constant(0.05).named("x");
+    let y = (w * x + b).named("z").sigmoid().named("y");
+    let loss = (y - 1.0).square().named("L");
+    let shown = loss.trace().unwrap().to_string();
+    assert!(include_str!("../README.md").contains(shown.trim_end()), "the README does not show\n{shown}");
+}

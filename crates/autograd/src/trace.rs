@@ -29,7 +29,7 @@ mod verify;
 mod explain;
 mod html;
 mod notation;
-mod table;
+pub(crate) mod table;
 mod text;
 mod markdown;
 mod latex;

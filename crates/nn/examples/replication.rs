@@ -161,7 +161,7 @@ fn histograms(model: &Mlp<f32>, digits: &Classification<f32>) -> Outcome<[Densit
 /// The mean singular value of ∂z′/∂z from hidden layer `k` to the next (from 0), at the first example: the nuclear norm over the width.
 ///
 /// The nuclear norm is trace(Uᵀ J), where U is the orthogonal factor of J = U H, which is reached by the iteration of Newton and Schulz,
-/// X ← ½ X (3 − XᵀX), from J divided by its largest singular value.
+/// `X ← ½ X (3 − XᵀX)`, from J divided by its largest singular value.
 fn jacobian(model: &Mlp<f32>, digits: &Classification<f32>, k: usize) -> Outcome<f64> {
     let graph = Graph::new();
     let mut z = graph.constant(digits.features().slice(0, 0..1)?);

@@ -25,6 +25,7 @@ chapters! {
     Cache: "cache.md";
     Order: "order.md";
     Paths: "paths.md";
+    Lessons: "lessons.md";
     Descent: "gradient-descent.md";
     LossSurface: "loss-surface.md";
     Initialisation: "initialisation.md";

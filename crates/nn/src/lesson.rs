@@ -213,7 +213,13 @@ impl Course {
             } else {
                 layer.activation.clone()
             };
-            page = page.text(format!("Layer {l}: {inputs} inputs, {outputs} neurons, g is {activation}")).table(table);
+            page = page
+                .text(format!(
+                    "Layer {l}: {inputs} {}, {outputs} {}, g is {activation}",
+                    if inputs == 1 { "input" } else { "inputs" },
+                    if outputs == 1 { "neuron" } else { "neurons" }
+                ))
+                .table(table);
         }
         page.text("·m marks what is m times as large in courses.")
     }

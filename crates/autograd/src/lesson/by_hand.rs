@@ -195,7 +195,9 @@ fn row(rules: &Rules<'_>, place: usize, answer: &Tensor<f64>, difference: Option
         diagnoses: Vec::new(),
     };
     let significant = |shape: &[usize]| shape.iter().copied().filter(|&n| n != 1).collect::<Vec<usize>>();
-    if significant(answer.shape()) != significant(shape) {
+    // Axes of length 1 may be missing, but not stand elsewhere: [3, 1] is no [1, 3].
+    let is_other = answer.shape()[..] != shape[..] && answer.shape().rank() == shape.len();
+    if is_other || significant(answer.shape()) != significant(shape) {
         compared.diagnoses = vec![diagnosis::of_shape(answer, shape, &right, digits)];
         return compared;
     }

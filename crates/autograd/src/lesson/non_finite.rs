@@ -62,8 +62,10 @@ pub struct BadDerivative {
     pub local: Option<f64>,
     /// What it gives to the input: a product is 0 if a factor is.
     pub contribution: Option<f64>,
-    /// The nodes that are spoiled on the way to a leaf, `into` first; empty if the contribution is finite.
+    /// The nodes whose gradients are spoiled on the way to a leaf, `into` first; empty if the contribution is finite.
     pub way: Vec<String>,
+    /// Whether a leaf is the last of them.
+    pub reaches_leaf: bool,
 }
 
 /// The first number of a run that is not finite: of the values, and of what the backward pass multiplies.
@@ -144,7 +146,7 @@ fn bad_derivative(trace: &Trace) -> Option<BadDerivative> {
     };
     let at = |array: Option<&Array>| array.and_then(|array| element(array, &position));
     let upstream = local.and(visit.upstream.first()).map(|(_, g)| g);
-    let mut way = Vec::new();
+    let (mut way, mut reaches_leaf) = (Vec::new(), false);
     if edge.contribution.as_ref().is_some_and(is_bad) {
         let mut last = edge.into;
         way.push(trace.nodes[last].name.clone());
@@ -156,6 +158,7 @@ fn bad_derivative(trace: &Trace) -> Option<BadDerivative> {
             way.push(trace.nodes[into].name.clone());
             last = into;
         }
+        reaches_leaf = trace.nodes[last].kind == Kind::Variable;
     }
     Some(BadDerivative {
         from: node.name.clone(),
@@ -167,6 +170,7 @@ fn bad_derivative(trace: &Trace) -> Option<BadDerivative> {
         contribution: at(edge.contribution.as_ref()),
         position,
         way,
+        reaches_leaf,
     })
 }
 
@@ -208,7 +212,8 @@ impl FirstNonFinite {
                 if bad.way.is_empty() {
                     page.text("It is multiplied by a gradient of 0, and a product is 0 if a factor is: nothing is spoiled by it.")
                 } else {
-                    page.text(format!("Way: {}.", bad.way.join(" → ")))
+                    let end = if bad.reaches_leaf { "the gradient of a leaf is spoiled" } else { "there it ends, in a product with 0" };
+                    page.text(format!("Way: {}; {end}.", bad.way.join(" → ")))
                 }
             }
         };

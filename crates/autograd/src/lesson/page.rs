@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use crate::trace::table::{self, Colour, width};
+
 /// Lines of text are no longer than this.
 const WIDTH: usize = 80;
-/// Columns are not made narrower than this.
-const NARROWEST: usize = 7;
 
 /// What a lesson looks like: a title, paragraphs and tables.
 ///
@@ -14,7 +14,7 @@ const NARROWEST: usize = 7;
 /// let mut table = Table::new(["name", "gradient"]);
 /// table.row(["x", "−4"]);
 /// let page = Page::new("Gradients").text("One row for each input.").table(table);
-/// assert_eq!(page.to_string(), "Gradients\n\nOne row for each input.\n\nname  gradient\n----  --------\nx           −4\n");
+/// assert_eq!(page.to_string(), "Gradients\n\nOne row for each input.\n\n  name  gradient\n  x           −4\n");
 /// assert!(page.to_markdown().ends_with("| name | gradient |\n|---|---:|\n| x | −4 |\n"));
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -63,14 +63,12 @@ impl Page {
 /// The page as text.
 impl fmt::Display for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in wrapped(&self.title, WIDTH) {
-            writeln!(f, "{line}")?;
-        }
+        lines(&self.title).iter().try_for_each(|line| writeln!(f, "{line}"))?;
         for block in &self.blocks {
             writeln!(f)?;
             match block {
-                Block::Text(text) => wrapped(text, WIDTH).iter().try_for_each(|line| writeln!(f, "{line}"))?,
-                Block::Table(table) => table.lines().iter().try_for_each(|line| writeln!(f, "{line}"))?,
+                Block::Text(text) => lines(text).iter().try_for_each(|line| writeln!(f, "{line}"))?,
+                Block::Table(table) => f.write_str(&table.to_text())?,
             }
         }
         Ok(())
@@ -108,39 +106,15 @@ impl Table {
         cells.peek().is_some() && cells.all(is_number)
     }
 
-    /// The width of each column: what it needs, and less for the widest ones where lines would be too long.
-    fn widths(&self) -> Vec<usize> {
-        let length = |row: &Vec<String>, k: usize| row[k].chars().count();
-        let natural = |k: usize| std::iter::once(&self.header).chain(&self.rows).map(|row| length(row, k)).max().unwrap_or(0);
-        let mut widths: Vec<usize> = (0..self.header.len()).map(natural).collect();
-        while widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1) > WIDTH {
-            match widths.iter_mut().max_by_key(|width| **width) {
-                Some(widest) if *widest > NARROWEST => *widest -= 1,
-                _ => break,
-            }
+    fn to_text(&self) -> String {
+        let columns = self.header.iter().enumerate().map(|(k, title)| (title.as_str(), Colour::None, self.is_of_numbers(k)));
+        let mut table = table::Table::new(columns);
+        for row in &self.rows {
+            table.row(row.iter().map(|cell| vec![cell.clone()]));
         }
-        widths
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let widths = self.widths();
-        let is_right: Vec<bool> = (0..self.header.len()).map(|k| self.is_of_numbers(k)).collect();
-        let rule = widths.iter().map(|width| "-".repeat(*width)).collect();
-        let mut lines = Vec::new();
-        for row in [&self.header, &rule].into_iter().chain(&self.rows) {
-            let cells: Vec<Vec<String>> = row.iter().zip(&widths).map(|(cell, width)| wrapped(cell, *width)).collect();
-            for k in 0..cells.iter().map(Vec::len).max().unwrap_or(0) {
-                let mut line = String::new();
-                for (at, (cell, width)) in cells.iter().zip(&widths).enumerate() {
-                    let part = cell.get(k).map_or("", String::as_str);
-                    let room = " ".repeat(width.saturating_sub(part.chars().count()));
-                    line += if at == 0 { "" } else { "  " };
-                    line += &if is_right[at] { room + part } else { part.to_owned() + &room };
-                }
-                lines.push(line.trim_end().to_owned());
-            }
-        }
-        lines
+        let mut out = String::new();
+        table.write(WIDTH, false, &mut out);
+        out
     }
 
     fn to_markdown(&self) -> String {
@@ -150,36 +124,22 @@ impl Table {
     }
 }
 
-/// A text in lines of a width, broken at spaces, and inside words that are longer. Lines of the text stay lines; what follows the first one
-/// of an item of a list is indented.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+/// A text in lines, broken at spaces. Lines of the text stay lines; items of a list are indented after their first line.
+fn lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
-        let indent = if paragraph.starts_with("- ") { 2 } else { 0 };
+        let indent = if paragraph.starts_with("- ") { "  " } else { "" };
         let mut line = String::new();
-        let mut length = 0;
         for word in paragraph.split(' ') {
-            let mut word: Vec<char> = word.chars().collect();
-            if length > 0 && length + 1 + word.len() > width && !line.trim().is_empty() {
-                lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
-                length = indent;
-            } else if !line.is_empty() && !line.trim().is_empty() {
-                line.push(' ');
-                length += 1;
+            if !line.is_empty() && width(&line) + 1 + width(word) > WIDTH {
+                lines.push(std::mem::replace(&mut line, indent.to_owned()));
+                line += word;
+            } else {
+                line += if line.is_empty() { "" } else { " " };
+                line += word;
             }
-            while length + word.len() > width && width > indent {
-                let room = width.saturating_sub(length).min(word.len());
-                // A product is broken after a factor.
-                let end = word[..room].iter().rposition(|c| *c == '·').map_or(room, |dot| dot + 1);
-                let rest = word.split_off(end);
-                line.extend(word);
-                lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
-                (word, length) = (rest, indent);
-            }
-            length += word.len();
-            line.extend(word);
         }
-        lines.push(line.trim_end().to_owned());
+        lines.push(line);
     }
     lines
 }
@@ -193,7 +153,8 @@ mod tests {
         let mut table = Table::new(["a", "b", "c"]);
         table.row(["layers.0.weight", "1", &"word ".repeat(40)]);
         table.row(["x", "−2.5", &"unbroken".repeat(30)]);
-        let page = Page::new("T".repeat(100)).text("many words ".repeat(30)).text(format!("- {}", "item ".repeat(40))).table(table);
+        let page =
+            Page::new("Title ".repeat(20).trim_end()).text("many words ".repeat(30)).text(format!("- {}", "item ".repeat(40))).table(table);
         let text = page.to_string();
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         assert_eq!(text.matches("word").count() - 30, 40, "{text}");
@@ -205,7 +166,7 @@ mod tests {
         let mut table = Table::new(["name", "value"]);
         table.row(["a", "1"]);
         table.row(["b|c", "−20"]);
-        assert_eq!(table.lines(), ["name  value", "----  -----", "a         1", "b|c     −20"]);
+        assert_eq!(table.to_text(), "  name  value\n  a         1\n  b|c     −20\n");
         assert_eq!(table.to_markdown(), "| name | value |\n|---|---:|\n| a | 1 |\n| b\\|c | −20 |\n");
     }
 }

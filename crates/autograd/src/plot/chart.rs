@@ -218,9 +218,9 @@ impl Chart {
         if self.surface.is_some() {
             text += " Contour lines of a function of both.";
         }
-        for series in &self.series {
+        let series = self.series.iter().map(|series| {
             let points: Vec<_> = series.points.iter().filter(|point| self.takes(**point)).collect();
-            text += &match points[..] {
+            match points[..] {
                 [] => format!(" {}: no points.", series.name),
                 [(x, y)] => format!(" {}: one point, ({}, {}).", series.name, short(*x), short(*y)),
                 [first, .., last] => {
@@ -230,8 +230,10 @@ impl Chart {
                     let between = format!("between {} and {}", short(least), short(most));
                     format!(" {}: {} points {ends}, {between}.", series.name, points.len())
                 }
-            };
-        }
-        self.note().map_or(text.clone(), |note| format!("{text} {note}."))
+            }
+        });
+        text.extend(series);
+        text.extend(self.note().map(|note| format!(" {note}.")));
+        text
     }
 }

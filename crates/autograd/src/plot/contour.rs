@@ -35,7 +35,9 @@ impl Surface {
     #[must_use]
     pub fn from_rows(x: (f64, f64), y: (f64, f64), mut rows: Vec<Vec<f64>>) -> Self {
         let shortest = rows.iter().map(Vec::len).min().unwrap_or(0);
-        rows.iter_mut().for_each(|row| row.truncate(shortest));
+        for row in &mut rows {
+            row.truncate(shortest);
+        }
         Surface { x, y, rows, levels: None }
     }
 

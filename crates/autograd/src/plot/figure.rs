@@ -12,14 +12,14 @@ use super::{
 #[non_exhaustive]
 pub enum Panel {
     /// A chart.
-    Chart(Chart),
+    Chart(Box<Chart>),
     /// A heat map.
     HeatMap(HeatMap),
 }
 
 impl From<Chart> for Panel {
     fn from(chart: Chart) -> Self {
-        Panel::Chart(chart)
+        Panel::Chart(Box::new(chart))
     }
 }
 
@@ -143,7 +143,7 @@ impl Figure {
     /// A chart whose legend is that of all charts, if there are several and all are alike.
     fn shared_legend(&self) -> Option<&Chart> {
         let mut charts = self.panels.iter().filter_map(|panel| match panel {
-            Panel::Chart(chart) => Some(chart),
+            Panel::Chart(chart) => Some(&**chart),
             Panel::HeatMap(_) => None,
         });
         let first = charts.next()?;

@@ -44,7 +44,7 @@ const NONE: &str = "#c8c8c8";
 
 /// The colour of a number between −1 and 1, and whether it is dark.
 fn colour(v: f64) -> (String, bool) {
-    let place = (v.clamp(-1.0, 1.0) + 1.0) / 2.0 * 8.0;
+    let place = 4.0 * (v.clamp(-1.0, 1.0) + 1.0);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and 8
     let below = (place.floor() as usize).min(7);
     let share = place - below as f64;
@@ -59,7 +59,9 @@ impl HeatMap {
     pub fn new<R: IntoIterator<Item = f64>>(title: impl Into<String>, rows: impl IntoIterator<Item = R>) -> Self {
         let mut rows: Vec<Vec<f64>> = rows.into_iter().map(|row| row.into_iter().collect()).collect();
         let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
-        rows.iter_mut().for_each(|row| row.resize(longest, f64::NAN));
+        for row in &mut rows {
+            row.resize(longest, f64::NAN);
+        }
         HeatMap { title: title.into(), rows, across: String::new(), down: String::new(), limit: None, has_numbers: false }
     }
 
@@ -112,9 +114,7 @@ impl HeatMap {
         let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
         let range = if low <= high { format!("between {} and {}", short(low), short(high)) } else { "no numbers".to_owned() };
         let mut text = format!("{}. Heat map of {rows} rows and {columns} columns, {range}.", self.title);
-        if let Some(note) = self.note() {
-            text += &format!(" {note}.");
-        }
+        text.extend(self.note().map(|note| format!(" {note}.")));
         text
     }
 

@@ -8,7 +8,7 @@ use super::chart::{Chart, Shape};
 ///
 /// ```
 /// use autograd::plot::sparkline;
-/// assert_eq!(sparkline([0.0, 1.0, 2.0, 4.0, f64::NAN, 8.0]), "▁▂▃▄·█");
+/// assert_eq!(sparkline([0.0, 1.0, 2.0, 4.0, f64::NAN, 8.0]), "▁▂▃▅·█");
 /// assert_eq!(sparkline([]), "");
 /// ```
 #[must_use]
@@ -20,7 +20,7 @@ pub fn sparkline(numbers: impl IntoIterator<Item = f64>) -> String {
     let bar = |v: f64| {
         let share = if high > low { (v - low) / (high - low) } else { 0.0 };
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // between 0 and 7
-        BARS[(share * 7.0).floor() as usize]
+        BARS[((share * 8.0).floor() as usize).min(7)]
     };
     numbers.iter().map(|&v| if v.is_finite() { bar(v) } else { '·' }).collect()
 }

@@ -11,12 +11,11 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", clean(text).replace('\\', r"\\").replace('"', "\\\""))
 }
 
-/// A field of a record: its own signs are written with a backslash too, and so are blanks, which would be drawn together.
+/// A field of a record in double quotes: the signs of records are written with a backslash too.
 fn field(text: &str) -> String {
     clean(text).chars().fold(String::new(), |mut out, c| {
         match c {
-            // Once for the record, and each of the two for the quotes.
-            '\\' => out += r"\\\\",
+            '\\' => out += r"\\",
             '"' => out += "\\\"",
             '{' | '}' | '|' | '<' | '>' => out.extend(['\\', c]),
             c => out.push(c),

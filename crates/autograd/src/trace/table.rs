@@ -4,7 +4,7 @@ use super::notation::clean;
 
 /// The colours of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Colour {
+pub(crate) enum Colour {
     None,
     Bold,
     Dim,
@@ -28,7 +28,7 @@ impl Colour {
 
 /// A column of a table.
 pub(super) struct Column {
-    pub(super) title: &'static str,
+    pub(super) title: String,
     pub(super) colour: Colour,
     /// Numbers stand to the right.
     pub(super) to_the_right: bool,
@@ -41,7 +41,7 @@ pub(super) enum Row {
 }
 
 /// A table, which grows row by row.
-pub(super) struct Table {
+pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Row>,
 }
@@ -52,19 +52,21 @@ const GAP: usize = 2;
 const LEAST: usize = 6;
 
 impl Table {
-    pub(super) fn new(columns: impl IntoIterator<Item = (&'static str, Colour, bool)>) -> Table {
-        let columns = columns.into_iter().map(|(title, colour, to_the_right)| Column { title, colour, to_the_right });
+    pub(crate) fn new<S: Into<String>>(columns: impl IntoIterator<Item = (S, Colour, bool)>) -> Table {
+        let column = |(title, colour, to_the_right): (S, Colour, bool)| Column { title: clean(&title.into()), colour, to_the_right };
+        let columns = columns.into_iter().map(column);
         Table { columns: columns.collect(), rows: Vec::new() }
     }
 
     /// A row of cells, each a list of lines.
-    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = Vec<String>>) {
-        self.rows.push(Row::Cells(cells.into_iter().map(|cell| cell.iter().map(|line| clean(line)).collect()).collect()));
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Vec<String>>) {
+        self.rows
+            .push(Row::Cells(cells.into_iter().map(|cell| cell.iter().map(|line| clean(line).trim_end().to_owned()).collect()).collect()));
     }
 
     /// A line across all columns.
     pub(super) fn line(&mut self, text: &str) {
-        self.rows.push(Row::Line(clean(text)));
+        self.rows.push(Row::Line(clean(text).trim_end().to_owned()));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -73,7 +75,7 @@ impl Table {
 
     /// How wide each column is: as wide as it would be, or, if that is too much, the widest ones smaller.
     fn widths(&self, most: usize) -> Vec<usize> {
-        let mut widths: Vec<usize> = self.columns.iter().map(|column| width(column.title)).collect();
+        let mut widths: Vec<usize> = self.columns.iter().map(|column| width(&column.title)).collect();
         for row in &self.rows {
             let Row::Cells(cells) = row else { continue };
             for (widest, cell) in widths.iter_mut().zip(cells) {
@@ -89,9 +91,9 @@ impl Table {
     }
 
     /// The table as lines, none wider than `most`.
-    pub(super) fn write(&self, most: usize, is_coloured: bool, out: &mut String) {
+    pub(crate) fn write(&self, most: usize, is_coloured: bool, out: &mut String) {
         let widths = self.widths(most);
-        let titles: Vec<_> = self.columns.iter().zip(&widths).map(|(column, &width)| wrapped(column.title, width, 0)).collect();
+        let titles: Vec<_> = self.columns.iter().zip(&widths).map(|(column, &width)| wrapped(&column.title, width, 0)).collect();
         self.cells(&titles, &widths, is_coloured.then_some(Colour::Dim), is_coloured, out);
         for row in &self.rows {
             match row {
@@ -135,7 +137,7 @@ impl Table {
 }
 
 /// How many places of a terminal a text takes: two for the characters of East Asia and for pictures, one for others.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     let of = |c: char| match u32::from(c) {
         0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE6F | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6 => 2,
         0x1F300..=0x1FAFF | 0x20000..=0x3FFFD => 2,
@@ -148,7 +150,7 @@ pub(super) fn width(text: &str) -> usize {
 /// lines but the first are indented.
 pub(super) fn wrapped(text: &str, most: usize, indent: usize) -> Vec<String> {
     if width(text) <= most {
-        return vec![text.to_owned()];
+        return vec![text.trim_end().to_owned()];
     }
     let lead = text.len() - text.trim_start_matches(' ').len();
     let (lead, indent) = if most >= 2 * (lead + indent) { (lead, lead + indent) } else { (0, 0) };
@@ -189,6 +191,7 @@ pub(super) fn wrapped(text: &str, most: usize, indent: usize) -> Vec<String> {
             side.split(' ').for_each(|word| put(word, true));
         }
     }
+    lines.iter_mut().for_each(|line| line.truncate(line.trim_end().len()));
     lines
 }
 

@@ -28,8 +28,8 @@ use crate::{
 /// 1. Hidden neurons are put at places that divide the interval, ½, ¼, ¾, ⅛, … of it (of relu, the first at its beginning), steeper the
 ///    closer they stand. A wider network has all neurons of the narrower one, and new ones.
 /// 2. The output layer is not descended to but solved for: with the hidden layer fixed, the squared error is smallest at the solution of a
-///    system of linear equations, (ΦᵀΦ + λ) c = Φᵀ y, where Φ holds the values of the hidden neurons; λ = 10⁻¹² of the mean of the diagonal
-///    of ΦᵀΦ keeps it regular.
+///    system of linear equations, `(ΦᵀΦ + λ) c = Φᵀ y`, where Φ holds the values of the hidden neurons; λ = 10⁻¹² of the mean of the diagonal
+///    of `ΦᵀΦ` keeps it regular.
 /// 3. All weights are then trained by full-batch descent, with a learning rate that grows by a tenth after a step that lowered the error,
 ///    and is halved after one that did not, which is taken back; and step 2 is repeated at the end. The next width begins from there, with
 ///    new neurons added, or from step 1, whichever has the smaller error.

@@ -13,9 +13,9 @@ use crate::{error::Error, mlp::Mlp, module::Module};
 /// A network beside the one linear map that its weights make without their activations.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Collapse {
-    /// W = W_L ⋯ W₂ W₁, `[outputs, inputs]`.
+    /// `W = W_L ⋯ W₂ W₁`, of shape `[outputs, inputs]`.
     pub weight: Tensor<f64>,
-    /// c = W_L ⋯ W₂ b₁ + … + W_L b_{L−1} + b_L, `[outputs]`.
+    /// `c = W_L ⋯ W₂ b₁ + … + W_L b_{L−1} + b_L`, of shape `[outputs]`.
     pub bias: Tensor<f64>,
     /// How many layers the network has.
     pub layers: usize,

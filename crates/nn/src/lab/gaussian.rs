@@ -13,6 +13,11 @@ pub struct Moments {
     pub slope: f64,
 }
 
+/// Midpoints, symmetric around 0, so that no kink lies on one of them.
+const POINTS: usize = 4000;
+/// In standard deviations.
+const RANGE: f64 = 8.0;
+
 /// E\[f(z)²\] and E\[f′(z)²\] of an activation f for z ~ N(0, q), by numeric integration; `None` for softmax, whose value depends on more
 /// than one number.
 ///
@@ -43,9 +48,6 @@ pub fn gaussian(activation: Activation, q: f64) -> Result<Option<Moments>, Error
     if activation == Activation::Softmax {
         return Ok(None);
     }
-    // Midpoints, symmetric around 0, so that no kink lies on one of them.
-    const POINTS: usize = 4000;
-    const RANGE: f64 = 8.0;
     let width = 2.0 * RANGE / POINTS as f64;
     let at = |k: usize| -RANGE + (k as f64 + 0.5) * width;
     let graph = Graph::<f64>::new();

@@ -1,6 +1,6 @@
 //! The same network on the same data from different initial weights.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use autograd::{
     Graph, Indices, Tensor,
@@ -368,9 +368,14 @@ impl InitialisationReport {
     /// The tables and the proofs, as Markdown.
     #[must_use]
     pub fn to_markdown(&self) -> String {
-        let tables: String = self.tables().iter().map(|(title, table)| format!("**{title}**\n\n{}\n", table.markdown())).collect();
-        let proofs: String = self.proofs().iter().map(|line| format!("- {line}\n")).collect();
-        format!("{tables}{proofs}")
+        let mut text = String::new();
+        for (title, table) in self.tables() {
+            let _ = writeln!(text, "**{title}**\n\n{}", table.markdown());
+        }
+        for line in self.proofs() {
+            let _ = writeln!(text, "- {line}");
+        }
+        text
     }
 
     /// Losses, the number of different neurons, and activations and gradients by layer.

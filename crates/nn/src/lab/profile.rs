@@ -1,6 +1,6 @@
 //! Activations and gradients of a model, layer by layer, against what its weights lead to expect.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use autograd::{
     Graph, Real, Tensor, Var,
@@ -218,12 +218,12 @@ impl Profile {
             _ => return None,
         };
         let mut text = format!("gradients {word}: from layer {n} to layer 1 they change by a factor of {}", number(ratio));
-        text += &format!(", which is {} for each layer", number(factor));
+        let _ = write!(text, ", which is {} for each layer", number(factor));
         let hidden = &self.layers[..n - 1];
         let logarithms: Option<Vec<f64>> = hidden.iter().map(|layer| layer.expected_factor.map(f64::ln)).collect();
         if let Some(logarithms) = logarithms {
             let expected = (logarithms.iter().sum::<f64>() / logarithms.len().max(1) as f64).exp();
-            text += &format!("; from the weights, {} is to be expected", number(expected));
+            let _ = write!(text, "; from the weights, {} is to be expected", number(expected));
         }
         if word == "vanish" && hidden.iter().all(|layer| layer.activation == Activation::Sigmoid) {
             text += ". The slope of a sigmoid is at most 1/4";
@@ -258,7 +258,7 @@ impl Profile {
         let mut text =
             format!("factor: rms dZ over that of the next layer; update: {} ‖dW‖/‖W‖; loss {}\n", self.learning_rate, number(self.loss));
         for warning in self.warnings() {
-            text += &format!("warning: {warning}\n");
+            let _ = writeln!(text, "warning: {warning}");
         }
         text
     }
@@ -337,7 +337,7 @@ mod tests {
         let first = layer(tensor![[1.0, 0.0], [0.0, -1.0]], Activation::Relu);
         let model = Mlp { layers: vec![first, layer(tensor![[2.0, 1.0]], Activation::Identity)] };
         // z = [1 −2; 3 −4], a = [1 0; 3 0], y = [2; 6], dz = [2 0; 2 0], dW = [8 12; 0 0]
-        let profile = layers(&model, &tensor![[1.0, 2.0], [3.0, 4.0]], autograd::Var::sum).unwrap();
+        let profile = layers(&model, &tensor![[1.0, 2.0], [3.0, 4.0]], |y| y.sum()).unwrap();
         let [hidden, output] = &profile.layers[..] else { panic!("{profile}") };
         let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
         close(profile.loss, 8.0);
@@ -361,7 +361,7 @@ mod tests {
         for (activation, x) in [(Activation::Tanh, 1.0), (Activation::Sigmoid, 2.0)] {
             // tanh(1.83) = 0.950, and σ(z) = ½ (1 + tanh(z/2)).
             let model = Mlp { layers: vec![layer(tensor![[x]], activation)] };
-            let profile = layers(&model, &tensor![[1.8], [-1.8], [1.9], [-1.9]], autograd::Var::sum).unwrap();
+            let profile = layers(&model, &tensor![[1.8], [-1.8], [1.9], [-1.9]], |y| y.sum()).unwrap();
             assert_eq!(profile.layers[0].saturated, Some(0.5), "{profile}");
         }
     }

@@ -29,7 +29,8 @@ impl Table {
                 let room = " ".repeat(width - cell.chars().count());
                 let gap = if k == 0 { "" } else { "  " };
                 line += gap;
-                line += &if k == 0 { format!("{cell}{room}") } else { format!("{room}{cell}") };
+                let (before, after) = if k == 0 { ("", room.as_str()) } else { (room.as_str(), "") };
+                line.extend([before, cell, after]);
             }
             let _ = writeln!(out, "{}", line.trim_end());
         }
@@ -52,7 +53,7 @@ impl Table {
 /// A number in a table: three digits, with a power of ten where it is very large or small.
 pub(super) fn number(v: f64) -> String {
     match v.abs() {
-        a if a == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         a if !a.is_finite() => v.to_string(),
         a if (0.001..10_000.0).contains(&a) => {
             let places = if a < 0.01 {

@@ -1,6 +1,6 @@
 //! Gradients that shrink with depth.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use autograd::{
     Indices, Tensor,
@@ -183,7 +183,7 @@ impl VanishingReport {
             let logarithms = run.profile.layers.iter().map(|layer| layer.z_gradient.log10());
             let (first, last) = (run.profile.layers.first(), run.profile.layers.last());
             let ends = first.zip(last).map(|(first, last)| format!("{} … {}", number(first.z_gradient), number(last.z_gradient)));
-            text += &format!("{:>8}  {}  {}\n", run.activation.to_string(), sparkline(logarithms), ends.unwrap_or_default());
+            let _ = writeln!(text, "{:>8}  {}  {}", run.activation.to_string(), sparkline(logarithms), ends.unwrap_or_default());
         }
         text
     }
@@ -193,7 +193,7 @@ impl VanishingReport {
     pub fn to_markdown(&self) -> String {
         let mut text = format!("{}\n", self.by_depth().markdown());
         for run in self.deepest() {
-            text += &format!("**{}, {} hidden layers**\n\n{}\n", run.activation, run.depth, run.profile.to_markdown());
+            let _ = writeln!(text, "**{}, {} hidden layers**\n\n{}", run.activation, run.depth, run.profile.to_markdown());
         }
         text
     }

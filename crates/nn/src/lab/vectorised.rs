@@ -86,7 +86,7 @@ impl Vectorised {
         let mut batches = Vec::new();
         for &m in &self.sizes {
             let (x, t) = (draw(&[m, n])?, draw(&[m])?);
-            let ways: [fn(&Weights, &Tensor<f64>, &Tensor<f64>) -> Result<Vec<f64>, Error>; 4] = [scalars, vectors, batch, loops];
+            let ways: [Way; 4] = [scalars, vectors, batch, loops];
             let mut seconds = [0.0; 4];
             let mut gradients: Vec<Vec<f64>> = Vec::new();
             for (way, seconds) in ways.into_iter().zip(&mut seconds) {
@@ -113,6 +113,9 @@ impl Vectorised {
         Ok(times[times.len() / 2])
     }
 }
+
+/// The gradient of the loss by all weights, for inputs and targets.
+type Way = fn(&Weights, &Tensor<f64>, &Tensor<f64>) -> Result<Vec<f64>, Error>;
 
 struct Weights {
     w: Tensor<f64>,

@@ -113,6 +113,15 @@ fn transposed(search: &mut Search<'_>, shape: &[usize]) {
     }
 }
 
+/// How a node is called: by its name, and by its formula too if the name was made up.
+fn called(trace: &Trace, node: usize) -> String {
+    let node = &trace.nodes[node];
+    match &node.formula {
+        Some(formula) if !node.is_named => format!("{} = {formula}", node.name),
+        _ => node.name.clone(),
+    }
+}
+
 /// How an edge is called: `∂q/∂x = …`.
 fn slope(trace: &Trace, from: usize, edge: &Edge) -> String {
     let formula = edge.local_formula.as_ref().map(|formula| format!(" = {formula}")).unwrap_or_default();
@@ -134,15 +143,12 @@ fn near(search: &mut Search<'_>, rules: &Rules<'_>, place: usize) {
     let is_twice = |from: usize| edges.iter().filter(|(_, _, other, _)| *other == from).count() > 1;
     for (visit, link, from, d) in &edges {
         let (visit, from) = (*visit, *from);
-        let through = trace.nodes[from].name.clone();
+        let through = called(trace, from);
         let through = if is_twice(from) { format!("{through} (input {})", link.edge.input) } else { through };
         if edges.len() > 1 {
             search.try_out(d, || {
-                let others: Vec<&str> = edges
-                    .iter()
-                    .filter(|(_, other, ..)| !std::ptr::eq(*other, *link))
-                    .map(|(_, _, from, _)| trace.nodes[*from].name.as_str())
-                    .collect();
+                let others = edges.iter().filter(|(_, other, ..)| !std::ptr::eq(*other, *link));
+                let others: Vec<String> = others.map(|(_, _, from, _)| called(trace, *from)).collect();
                 format!("it is the contribution through {through} alone; what comes through {} is missing", others.join(", "))
             });
             let rest = add(search.right, d, -1.0);
@@ -195,7 +201,7 @@ fn far(search: &mut Search<'_>, rules: &Rules<'_>, place: usize) {
                 && link.into != place
                 && let Some(mistake) = rules.gradient(place, Change::Drop(visit, k))
             {
-                let [into, from] = [link.into, from].map(|node| &trace.nodes[node].name);
+                let (from, into) = (called(trace, from), &trace.nodes[link.into].name);
                 search.try_out(&mistake, || format!("the way through {from} to {into} is missing"));
             }
         }

@@ -142,6 +142,8 @@ fn intuition(trace: &Trace, visit: &Visit, edge: &Edge, local: &Expression) -> S
         let is_other = node.inputs.iter().enumerate().any(|(k, &input)| k != edge.input && trace.nodes[input].name == name);
         return if is_other {
             format!("The gradient is scaled by the other factor, {}", super::clean(name))
+        } else if name == node.name {
+            format!("The gradient is scaled by the result, {y}: with that kept, {x} is not needed")
         } else {
             format!("The gradient is scaled by {}", super::clean(name))
         };
