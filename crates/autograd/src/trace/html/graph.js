@@ -198,7 +198,7 @@ function redraw(isAnew) {
   const lineInto = (node, k) => lines[lineOf.get(`${node} ${k}`)];
   // From afar boxes are too small to be seen.
   const { x, y } = boxes[boxOf[now.node]];
-  let tags = `<circle class="spot" cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="1"/>`;
+  let tags = `<circle class="spot" cx="${x.toFixed(1)}" cy="${y.toFixed(1)}"/>`;
   const tag = (line, text, kind) => {
     if (!line || !text) return;
     const p = line.element.getPointAtLength(line.element.getTotalLength() * 0.5), w = 14 + 7.3 * text.length;
@@ -230,6 +230,7 @@ const view = { x: 0, y: 0, k: 1 }, FAR = 0.32;
 function look(isSmooth) {
   scene.style.transition = isSmooth && boxes.length <= 200 ? "transform .25s ease" : "none";
   scene.style.transform = `translate(${view.x.toFixed(1)}px,${view.y.toFixed(1)}px) scale(${view.k.toFixed(4)})`;
+  scene.style.setProperty("--scale", view.k);
   svg.classList.toggle("far", view.k < FAR);
   fill();
 }
