@@ -2,15 +2,13 @@
 
 use super::Trace;
 
-/// A text in HTML.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
 impl Trace {
-    /// What a notebook shows for the trace: HTML.
+    /// What a notebook shows for the trace: the [page](Trace::to_html) in a frame, where its styles and those of the notebook do not meet.
     fn notebook_html(&self) -> String {
-        format!("<pre>{}</pre>", escaped(&self.to_string()))
+        let name = self.nodes.last().map_or("", |root| root.name.as_str());
+        // In an attribute, these two characters alone mean something.
+        let page = self.to_html(&format!("How {name} is computed")).replace('&', "&amp;").replace('"', "&quot;");
+        format!("<iframe srcdoc=\"{page}\" title=\"The steps of a run\" style=\"width:100%;height:820px;border:0\"></iframe>")
     }
 
     /// Shows the trace as the result of a cell of a Jupyter notebook with the kernel [evcxr](https://github.com/evcxr/evcxr), which calls this
@@ -25,11 +23,13 @@ mod tests {
     use crate::Graph;
 
     #[test]
-    fn names_are_no_tags() {
+    fn the_page_stands_whole_in_an_attribute() {
         let g = Graph::<f64>::new();
-        let trace = g.variable(2.0).named("<b>&").square().trace().unwrap();
+        let trace = g.variable(2.0).named("\"></iframe><b>&amp;").square().trace().unwrap();
         let html = trace.notebook_html();
-        assert!(html.starts_with("<pre>L = 4: 2 values") && html.ends_with("</pre>") && html.contains("&lt;b&gt;&amp; = 2"), "{html}");
-        assert!(!html.contains("<b>"));
+        let inside = html.strip_prefix("<iframe srcdoc=\"").unwrap();
+        let (page, rest) = inside.split_once('"').unwrap();
+        assert!(rest.starts_with(" title=") && rest.ends_with("></iframe>"));
+        assert_eq!(page.replace("&quot;", "\"").replace("&amp;", "&"), trace.to_html("How L is computed"));
     }
 }
