@@ -216,7 +216,9 @@ fn settle(places: &mut [Place], by_column: &[Vec<usize>]) {
             y += places[place].height / 2.0 + GAP.1;
         }
         let middle = y / 2.0;
-        column.iter().for_each(|&place| places[place].y -= middle);
+        for &place in column {
+            places[place].y -= middle;
+        }
     }
     for round in 0..2 * ROUNDS {
         for step in 0..by_column.len() {
@@ -242,7 +244,7 @@ fn spread(places: &mut [Place], column: &[usize], wanted: &[(f64, f64)]) {
     let mut blocks: Vec<(f64, f64, usize)> = Vec::new();
     let mut offsets = vec![0.0; column.len()];
     for k in 1..column.len() {
-        offsets[k] = offsets[k - 1] + (places[column[k - 1]].height + places[column[k]].height) / 2.0 + GAP.1;
+        offsets[k] = offsets[k - 1] + f64::midpoint(places[column[k - 1]].height, places[column[k]].height) + GAP.1;
     }
     for (k, (y, weight)) in wanted.iter().enumerate() {
         blocks.push(((y - offsets[k]) * weight, *weight, 1));

@@ -1,6 +1,6 @@
 //! A trace as a picture: the graph with its values and gradients, drawn without any other program.
 
-use std::fmt::Write;
+use std::{collections::HashSet, fmt::Write};
 
 use super::{
     Array, Kind, Trace,
@@ -38,7 +38,7 @@ enum Role {
 
 impl Trace {
     /// The graph as SVG: a box for each node with its formula, its value (green) and its gradient (red, after ∂), in the colours of the notes of
-    /// CS231n; at the ends of the lines stand the contributions that come back along them, where a node gets several.
+    /// `CS231n`; at the ends of the lines stand the contributions that come back along them, where a node gets several.
     ///
     /// Of a graph with more than 120 nodes, the layers (from names such as `layers.0.weight`) are one box each, and if there are none, or still
     /// too many, the nodes at the same depth are; the caption says so. The text is the same for the same trace.
@@ -60,15 +60,16 @@ impl Trace {
         }
         let mut edges: Vec<(usize, usize)> = Vec::new();
         let mut labels: Vec<Option<String>> = Vec::new();
+        let mut seen = HashSet::new();
         for (to, node) in self.nodes.iter().enumerate() {
             for (k, &from) in node.inputs.iter().enumerate() {
                 let edge = (block_of[from], block_of[to]);
                 // Lines within a block are not seen, and of several between two blocks one is enough.
-                if edge.0 == edge.1 || (note.is_some() && edges.contains(&edge)) {
+                if edge.0 == edge.1 || (note.is_some() && !seen.insert(edge)) {
                     continue;
                 }
                 edges.push(edge);
-                labels.push(self.contribution_label(to, k));
+                labels.push(if note.is_none() { self.contribution_label(to, k) } else { None });
             }
         }
         // What goes back to an earlier block is drawn from right to left.
@@ -96,12 +97,11 @@ impl Trace {
         let mut groups: Vec<Option<&str>> = Vec::new();
         for (node, of) in self.nodes.iter().enumerate() {
             let group = of.group.as_deref();
-            match groups.iter().position(|other| group.is_some() && *other == group) {
-                Some(k) => parts[k].push(node),
-                None => {
-                    groups.push(group);
-                    parts.push(vec![node]);
-                }
+            if let Some(k) = groups.iter().position(|other| group.is_some() && *other == group) {
+                parts[k].push(node);
+            } else {
+                groups.push(group);
+                parts.push(vec![node]);
             }
         }
         let n = self.nodes.len();
