@@ -22,10 +22,14 @@ fn read(name: &str) -> String {
     fs::read_to_string(docs().join(name)).unwrap_or_else(|why| panic!("docs/{name}: {why}"))
 }
 
+fn is_markdown(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|kind| kind == "md")
+}
+
 /// The pages of the book, by the names of their files.
 fn pages() -> BTreeSet<String> {
     let names = fs::read_dir(docs()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "md") && name != "SUMMARY.md").collect()
+    names.filter(|name| is_markdown(name) && name != "SUMMARY.md").collect()
 }
 
 fn events(text: &str) -> impl Iterator<Item = Event<'_>> {
@@ -69,8 +73,7 @@ fn the_table_of_contents_names_every_page_once() {
 #[test]
 fn every_page_is_compiled() {
     let list = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/book.rs")).unwrap();
-    let compiled: BTreeSet<String> =
-        list.split('"').filter(|part| !part.contains('/') && part.ends_with(".md")).map(str::to_owned).collect();
+    let compiled: BTreeSet<String> = list.split('"').filter(|part| !part.contains('/') && is_markdown(part)).map(str::to_owned).collect();
     // The examples on the page of operations are those of their documentation, where they are compiled, without their hidden lines.
     let expected: BTreeSet<String> = pages().into_iter().filter(|name| name != "operations.md").collect();
     assert_eq!(compiled, expected);
@@ -95,7 +98,7 @@ fn every_link_leads_somewhere() {
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
             assert!(file.is_empty() || docs().join(file).exists(), "docs/{page} links to {link}, which does not exist");
             // mdBook takes any .md file for a page of the book.
-            assert!(!file.starts_with("../") || !file.ends_with(".md"), "docs/{page}: {link} is not in the book");
+            assert!(!file.starts_with("../") || !is_markdown(file), "docs/{page}: {link} is not in the book");
             if !anchor.is_empty() {
                 let target = if file.is_empty() { text.clone() } else { read(file) };
                 assert!(anchors(&target).contains(anchor), "docs/{page} links to {link}, where no heading has that name");

@@ -70,7 +70,7 @@ fn the_page_is_small_and_loads_nothing() {
     let page = small.to_html("A page");
     let list = page.split("<noscript>").nth(1).unwrap().split("</noscript>").next().unwrap();
     assert_eq!(list.matches("<li>").count(), small.steps().len());
-    assert!(list.contains("dq += 1 · (−4) = −4"), "{list}");
+    assert!(list.contains("dq += 1·(−4) = −4"), "{list}");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn gradients_appear_at_their_steps() {
 #[test]
 fn the_quiz_judges_answers() {
     let Some(browser) = Browser::start(1280, 800) else { return };
-    let trace = neuron(0.4, -0.2);
+    let trace = neuron(1.3, 0.4);
     browser.open(&trace.to_html("A neuron"), "#step=1");
     browser.click("#quiz");
     // The first step that computes something: w·x.
@@ -165,12 +165,12 @@ fn the_quiz_judges_answers() {
         browser.write("#answer", text);
         browser.press(key::ENTER);
     };
-    answer("-0.2");
+    answer("-0.65");
     assert!(browser.text("#verdict").contains("the sign is not"));
     answer("two");
     assert!(browser.text("#verdict").contains("no number"));
-    answer("1/5");
-    assert!(browser.text("#now .verdict").starts_with("Right: 0.2."), "{}", browser.text("#now .verdict"));
+    answer("13/20");
+    assert!(browser.text("#now .verdict").starts_with("Right: 0.65."), "{}", browser.text("#now .verdict"));
     browser.click("#step");
     browser.click("#reveal");
     assert!(browser.text("#now .verdict").starts_with("It is "));
@@ -180,9 +180,9 @@ fn the_quiz_judges_answers() {
         let found = browser.run(&format!("const e = explainer, judge = (s, v) => e.judge(String(v), e.questionOf(s)), edge = s => e.trace.visits[e.steps[s].visit].edges[e.steps[s].edge]; {script}"));
         found.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    // A contribution whose two factors are neither 0 nor 1.
+    // Through the logistic function.
     let said = judge(
-        "const s = e.steps.findIndex((x, s) => x.is === 'contribution' && edge(s).nth === 1 && edge(s).local_formula && ![0, 1].includes(edge(s).local.elements[0]) && e.trace.visits[x.visit].upstream[0][1].elements[0] !== 1 && Math.abs(edge(s).local.elements[0]) < 0.9);
+        "const s = e.steps.findIndex((x, s) => x.is === 'contribution' && e.trace.nodes[x.node].name === 'z');
          const d = edge(s).contribution.elements[0], local = edge(s).local.elements[0], up = e.trace.visits[e.steps[s].visit].upstream[0][1].elements[0];
          return [d, -d, local, up, local + up, 2 * d, d / 2, 10 * d].map(v => judge(s, v).text)",
     );
@@ -264,11 +264,11 @@ fn javascript_computes_what_the_engine_computes() {
                     continue;
                 }
                 let Ok(trace) = y.trace() else { continue };
-                for node in trace.nodes.iter().filter(|node| node.formula.is_some()) {
-                    cases.push(serde_json::to_value(&node.formula).unwrap());
-                    expected.push((entry.name, node.value.item().unwrap(), trace.clone()));
-                }
-                for edge in trace.visits.iter().flat_map(|visit| &visit.edges) {
+                // The last operation alone: of those before it in a composed one, some may be of whole arrays.
+                let root = &trace.nodes[trace.root()];
+                cases.push(serde_json::to_value(&root.formula).unwrap());
+                expected.push((entry.name, root.value.item().unwrap(), trace.clone()));
+                for edge in trace.visits.first().into_iter().flat_map(|visit| &visit.edges) {
                     let (Some(formula), Some(local)) = (&edge.local_formula, &edge.local) else { continue };
                     cases.push(serde_json::to_value(formula).unwrap());
                     expected.push((entry.name, local.item().unwrap(), trace.clone()));
@@ -331,7 +331,7 @@ fn layers_fold_and_arrays_are_heat_maps() {
     assert!(browser.text(".box.group").contains("layers.0"));
     browser.press(key::HOME);
     browser.press(key::END);
-    browser.click(".box.group .frame");
+    browser.click(".box.group");
     assert_eq!(browser.run("return document.querySelectorAll('.box.group').length"), 1);
     browser.click("#unfold");
     assert_eq!(boxes(), trace.nodes.len() as u64);
@@ -393,7 +393,8 @@ fn large_graphs_open_and_step_quickly_and_larger_ones_fold() {
     browser.open(&graph_of(2600, 2).to_html("2,600 nodes"), "");
     assert!(browser.run("return explainer.boxes.length").as_u64().unwrap() < 100);
     assert!(browser.text("#notice").contains("2,600 nodes"));
-    browser.click(".box.group .frame");
+    // That of the current step is in sight.
+    browser.click(".box.group.current");
     assert!(browser.run("return explainer.boxes.length").as_u64().unwrap() >= 100);
     browser.assert_silent();
 }

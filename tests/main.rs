@@ -29,6 +29,7 @@ mod programs;
 mod reductions;
 mod reference;
 mod regressions;
+mod renderers;
 mod sabotage;
 mod tape;
 mod textbook;

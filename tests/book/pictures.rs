@@ -181,14 +181,14 @@ fn fan_out() -> Drawn {
     Ok(e.trace()?.to_svg())
 }
 
-/// (x + y)z, of CS231n.
+/// (x + y)z, of the course CS 231n.
 fn sum_times_number() -> Drawn {
     let g = Graph::<f64>::new();
     let (x, y, z) = (g.variable(-2.0).named("x"), g.variable(5.0).named("y"), g.variable(-4.0).named("z"));
     Ok(((x + y).named("q") * z).named("f").trace()?.to_svg())
 }
 
-/// The sigmoid neuron of CS231n, in steps.
+/// The sigmoid neuron of the course CS 231n, in steps.
 fn neuron() -> Drawn {
     let g = Graph::<f64>::new();
     let leaf = |name: &str, value: f64| g.variable(value).named(name);
@@ -198,9 +198,9 @@ fn neuron() -> Drawn {
     Ok((1.0 / u).named("f").trace()?.to_svg())
 }
 
-/// u² + u with u = 3x: two ways from u to the result, of different length.
+/// u + u² with u = 3x: two ways from u to the result, of different length.
 fn diamond() -> Drawn {
     let g = Graph::<f64>::new();
     let u = (3.0 * g.variable(2.0).named("x")).named("u");
-    Ok((u.square().named("v") + u).named("y").trace()?.to_svg())
+    Ok((u + u.square().named("v")).named("y").trace()?.to_svg())
 }

@@ -28,9 +28,7 @@ pub(crate) fn network() -> Trace {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let model = Mlp::<f64>::new(&[4, 8, 3], &[Activation::Tanh, Activation::Identity], Init::XavierUniform, &mut rng).unwrap();
     let g = Graph::new();
-    for (name, parameter) in model.named_parameters() {
-        let _ = parameter.bind(&g).named(&name);
-    }
+    model.name_on(&g);
     let x = g.constant(Tensor::uniform(-1.0, 1.0, [5, 4], &mut rng).unwrap()).named("X");
     cross_entropy(model.forward(x), &Indices::from(vec![0, 1, 2, 1, 0])).named("loss").trace().unwrap()
 }

@@ -1,4 +1,4 @@
-//! What mdBook asks for each chapter of the book: formulas become MathML, and links to the sources stay links.
+//! What mdBook asks for each chapter of the book: formulas become `MathML`, and links to the sources stay links.
 //!
 //! `mdbook build docs` runs it, as `docs/book.toml` says: <https://rust-lang.github.io/mdBook/for_developers/preprocessors.html>.
 

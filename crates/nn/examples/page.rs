@@ -13,9 +13,7 @@ fn network() -> Result<Trace, nn::Error> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let model = Mlp::<f64>::new(&[3, 4, 2], &[Activation::Tanh, Activation::Identity], Init::XavierUniform, &mut rng)?;
     let g = Graph::new();
-    for (name, parameter) in model.named_parameters() {
-        let _ = parameter.bind(&g).named(&name);
-    }
+    model.name_on(&g);
     let x = g.constant(Tensor::uniform(-1.0, 1.0, [4, 3], &mut rng)?).named("X");
     let loss = cross_entropy(model.forward(x), &Indices::from(vec![0, 1, 1, 0])).named("loss");
     Ok(loss.trace()?)

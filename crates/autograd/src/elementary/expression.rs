@@ -1,8 +1,13 @@
 //! Expressions as data: what a formula is once it has been written down, to be printed, typeset, read by other programs.
 
+mod latex;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+
+use latex::latex_part;
+pub(crate) use latex::{latex_name, latex_number};
 
 /// A formula as a list of parts, of which the last is the whole. Parts refer to earlier ones, and may be used several times.
 ///
@@ -315,7 +320,8 @@ impl Operands<'_> {
 
     /// Whether it is something times itself.
     fn is_square(&self) -> bool {
-        !self.are_numbers() && self.written(0).0 == self.written(1).0 && !self.written(0).0.contains('…')
+        let is_one_part = self.places.first() == self.places.get(1);
+        (is_one_part || !self.are_numbers()) && self.written(0).0 == self.written(1).0 && !self.written(0).0.contains('…')
     }
 
     fn all(&self) -> impl Iterator<Item = String> + '_ {
@@ -336,7 +342,12 @@ impl Operands<'_> {
                     }
                     let digits: String = std::iter::from_fn(|| rest.next_if(char::is_ascii_digit)).collect();
                     rest.next_if_eq(&'}');
-                    let least = if depth == 0 { Binding::Atom } else { Binding::Comparison };
+                    // What follows a power or an index belongs to the last letter only.
+                    let least = match rest.peek() {
+                        _ if depth > 0 => Binding::Comparison,
+                        Some('ᵀ' | '²' | '[' | '^') => Binding::Atom,
+                        _ => Binding::Power,
+                    };
                     text += &self.at(digits.parse().unwrap_or_default(), least);
                     continue;
                 }
@@ -352,7 +363,9 @@ impl Operands<'_> {
                     let word: String =
                         [c].into_iter().chain(std::iter::from_fn(|| rest.next_if(|c| c.is_alphanumeric() || *c == '_'))).collect();
                     let word = word.replace('_', r"\_");
-                    let (command, space) = if depth == 0 { ("operatorname", "") } else { ("text", " ") };
+                    let command = if depth == 0 { "operatorname" } else { "text" };
+                    // Blanks of mathematics are not shown.
+                    let space = if depth > 0 && rest.peek() == Some(&' ') { " " } else { "" };
                     text.extend([r"\", command, "{", &word, space, "}"]);
                 }
                 (Style::Latex, '·') => text += r" \, ",
@@ -424,126 +437,6 @@ fn write_part(parts: &[Part], texts: &[Option<Written>], id: usize) -> Written {
             }
             let inside: Vec<_> = x.all().chain(parameters.iter().map(|c| number(*c))).collect();
             (format!("{function}({})", inside.join(", ")), Atom)
-        }
-    }
-}
-
-/// A name in LaTeX: what follows an underscore is an index, longer names are upright, and Greek letters stand for themselves.
-pub(crate) fn latex_name(name: &str) -> String {
-    let escaped = |text: &str| {
-        text.chars().fold(String::new(), |mut out, c| {
-            match c {
-                '_' | '%' | '&' | '#' | '$' | '{' | '}' => out.extend(['\\', c]),
-                '\\' => out += r"\backslash ",
-                '^' => out += r"\hat{}",
-                '~' => out += r"\sim ",
-                c => out.push(c),
-            }
-            out
-        })
-    };
-    let upright = |text: &str| {
-        if text.chars().count() > 1 && !text.chars().all(|c| c.is_ascii_digit()) {
-            format!(r"\mathrm{{{}}}", escaped(text))
-        } else {
-            escaped(text)
-        }
-    };
-    // A gradient.
-    if let Some(of) = name.strip_prefix('d')
-        && of.chars().filter(|c| c.is_alphabetic()).count() == 1
-        && of.starts_with(char::is_alphabetic)
-    {
-        return format!("d{}", latex_name(of));
-    }
-    let letters = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    match name.split_once('_') {
-        Some((base, index)) if !base.is_empty() && !index.is_empty() => format!("{}_{{{}}}", upright(base), upright(index)),
-        // x1 is x with an index.
-        _ if letters.chars().count() == 1 && letters.len() < name.len() => format!("{}_{{{}}}", escaped(letters), &name[letters.len()..]),
-        _ => upright(name),
-    }
-}
-
-/// A number in LaTeX.
-pub(crate) fn latex_number(c: f64) -> String {
-    let text = number(c).replace('−', "-");
-    if c.is_nan() {
-        return r"\mathrm{NaN}".into();
-    }
-    if c.is_infinite() {
-        return if c > 0.0 { r"\infty".into() } else { r"-\infty".into() };
-    }
-    match text.split_once('e') {
-        Some((digits, exponent)) => format!(r"{digits}\cdot 10^{{{exponent}}}"),
-        None => text,
-    }
-}
-
-fn latex_part(parts: &[Part], texts: &[Option<Written>], id: usize, latex_of: &dyn Fn(&str) -> Option<String>) -> Written {
-    use Binding::{Atom, Comparison, Power, Product, Sign, Sum};
-    let (function, operands, parameters, notation) = match &parts[id] {
-        // A fraction would be read wrongly under a power.
-        Part::Name(name) => return latex_of(name).map_or_else(|| (latex_name(name), Atom), |latex| (latex, Power)),
-        Part::Number(c) => {
-            let text = latex_number(*c);
-            let binding = if *c < 0.0 {
-                Sign
-            } else if text.contains("cdot") {
-                Product
-            } else {
-                Atom
-            };
-            return (text, binding);
-        }
-        Part::Call { function, operands, parameters, notation } => (&**function, operands, parameters, notation),
-    };
-    let x = Operands { parts, texts, places: operands, style: Style::Latex };
-    if let Some(notation) = notation {
-        return x.fill(notation);
-    }
-    let plain = |k: usize| parameters.get(k).copied().map(latex_number).unwrap_or_default();
-    let parameter = |k: usize| {
-        let text = plain(k);
-        if text.starts_with('-') { format!(r"\left({text}\right)") } else { text }
-    };
-    match function {
-        "neg" => (format!("-{}", x.behind(0, Product)), Sign),
-        "add" => (format!("{} + {}", x.at(0, Sum), x.behind(1, Product)), Sum),
-        "sub" => (format!("{} - {}", x.at(0, Sum), x.behind(1, Product)), Sum),
-        "mul" | "masked_mul" if x.is(0, 1.0) => (x.at(1, Comparison), x.written(1).1),
-        "mul" | "masked_mul" if x.is(1, 1.0) => (x.at(0, Comparison), x.written(0).1),
-        "mul" | "masked_mul" if x.is_square() => (format!("{}^{{2}}", x.at(0, Atom)), Power),
-        "mul" | "masked_mul" => (format!(r"{} \cdot {}", x.at(0, Product), x.behind(1, Product)), Product),
-        "div" => (format!(r"\frac{{{}}}{{{}}}", x.at(0, Comparison), x.at(1, Comparison)), Power),
-        "add_lit" => (format!("{} + {}", x.at(0, Sum), parameter(0)), Sum),
-        "sub_lit" => (format!("{} - {}", x.at(0, Sum), parameter(0)), Sum),
-        "rsub_lit" => (format!("{} - {}", plain(0), x.behind(0, Product)), Sum),
-        "mul_lit" => (format!(r"{} \cdot {}", plain(0), x.behind(0, Product)), Product),
-        "div_lit" => (format!(r"\frac{{{}}}{{{}}}", x.at(0, Comparison), plain(0)), Power),
-        "rdiv_lit" => (format!(r"\frac{{{}}}{{{}}}", plain(0), x.at(0, Comparison)), Power),
-        "square" => (format!("{}^{{2}}", x.at(0, Atom)), Power),
-        "recip" => (format!(r"\frac{{1}}{{{}}}", x.at(0, Comparison)), Power),
-        "powi" | "powf" => (format!("{}^{{{}}}", x.at(0, Atom), plain(0)), Power),
-        "pow" => (format!("{}^{{{}}}", x.at(0, Atom), x.at(1, Comparison)), Power),
-        "exp" => (format!("e^{{{}}}", x.at(0, Comparison)), Power),
-        "abs" => (format!(r"\left|{}\right|", x.at(0, Comparison)), Atom),
-        "sqrt" => (format!(r"\sqrt{{{}}}", x.at(0, Comparison)), Atom),
-        "rsqrt" => (format!(r"\frac{{1}}{{\sqrt{{{}}}}}", x.at(0, Comparison)), Power),
-        "floor" => (format!(r"\lfloor {} \rfloor", x.at(0, Comparison)), Atom),
-        "ceil" => (format!(r"\lceil {} \rceil", x.at(0, Comparison)), Atom),
-        "step" => (format!(r"\left[{} > 0\right]", x.at(0, Sum)), Atom),
-        "sigmoid" => (format!(r"\sigma\left({}\right)", x.at(0, Comparison)), Atom),
-        _ => {
-            if let Some((_, sign)) = comparison(function) {
-                return (format!(r"\left[{} {sign} {}\right]", x.at(0, Sum), x.at(1, Sum)), Atom);
-            }
-            let inside: Vec<_> = x.all().chain(parameters.iter().map(|c| latex_number(*c))).collect();
-            let name = match function {
-                "sin" | "cos" | "tan" | "ln" | "tanh" | "sinh" | "cosh" | "max" | "min" => format!(r"\{function}"),
-                _ => format!(r"\operatorname{{{}}}", function.replace('_', r"\_")),
-            };
-            (format!(r"{name}\left({}\right)", inside.join(", ")), Atom)
         }
     }
 }

@@ -19,3 +19,17 @@ impl Trace {
         println!("EVCXR_BEGIN_CONTENT text/html\n{}\nEVCXR_END_CONTENT", self.notebook_html());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Graph;
+
+    #[test]
+    fn names_are_no_tags() {
+        let g = Graph::<f64>::new();
+        let trace = g.variable(2.0).named("<b>&").square().trace().unwrap();
+        let html = trace.notebook_html();
+        assert!(html.starts_with("<pre>L = 4: 2 values") && html.ends_with("</pre>") && html.contains("&lt;b&gt;&amp; = 2"), "{html}");
+        assert!(!html.contains("<b>"));
+    }
+}

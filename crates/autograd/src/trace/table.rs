@@ -60,12 +60,13 @@ impl Table {
 
     /// A row of cells, each a list of lines.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Vec<String>>) {
-        self.rows.push(Row::Cells(cells.into_iter().map(|cell| cell.iter().map(|line| clean(line)).collect()).collect()));
+        self.rows
+            .push(Row::Cells(cells.into_iter().map(|cell| cell.iter().map(|line| clean(line).trim_end().to_owned()).collect()).collect()));
     }
 
     /// A line across all columns.
     pub(super) fn line(&mut self, text: &str) {
-        self.rows.push(Row::Line(clean(text)));
+        self.rows.push(Row::Line(clean(text).trim_end().to_owned()));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -98,7 +99,7 @@ impl Table {
             match row {
                 Row::Line(text) => {
                     for line in wrapped(text, most.saturating_sub(GAP), 2) {
-                        *out += &format!("{:GAP$}{line}\n", "");
+                        out.extend([&" ".repeat(GAP), line.as_str(), "\n"]);
                     }
                 }
                 Row::Cells(cells) => {
@@ -138,8 +139,15 @@ impl Table {
 /// How many places of a terminal a text takes: two for the characters of East Asia and for pictures, one for others.
 pub(crate) fn width(text: &str) -> usize {
     let of = |c: char| match u32::from(c) {
-        0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE6F | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6 => 2,
-        0x1F300..=0x1FAFF | 0x20000..=0x3FFFD => 2,
+        0x1100..=0x115F
+        | 0x2E80..=0xA4CF
+        | 0xAC00..=0xD7A3
+        | 0xF900..=0xFAFF
+        | 0xFE30..=0xFE6F
+        | 0xFF00..=0xFF60
+        | 0xFFE0..=0xFFE6
+        | 0x1F300..=0x1FAFF
+        | 0x20000..=0x3FFFD => 2,
         _ => 1,
     };
     text.chars().map(of).sum()
@@ -149,7 +157,7 @@ pub(crate) fn width(text: &str) -> usize {
 /// lines but the first are indented.
 pub(super) fn wrapped(text: &str, most: usize, indent: usize) -> Vec<String> {
     if width(text) <= most {
-        return vec![text.to_owned()];
+        return vec![text.trim_end().to_owned()];
     }
     let lead = text.len() - text.trim_start_matches(' ').len();
     let (lead, indent) = if most >= 2 * (lead + indent) { (lead, lead + indent) } else { (0, 0) };
@@ -189,6 +197,9 @@ pub(super) fn wrapped(text: &str, most: usize, indent: usize) -> Vec<String> {
         } else {
             side.split(' ').for_each(|word| put(word, true));
         }
+    }
+    for line in &mut lines {
+        line.truncate(line.trim_end().len());
     }
     lines
 }

@@ -1,4 +1,4 @@
-//! A chapter as it is given to mdBook: its formulas as MathML, and its links to files outside of the book as links to those files.
+//! A chapter as it is given to mdBook: its formulas as `MathML`, and its links to files outside of the book as links to those files.
 
 use std::fmt::Write;
 
@@ -60,7 +60,7 @@ pub(crate) fn formulas(text: &str) -> Vec<(String, bool)> {
     .collect()
 }
 
-/// A formula as one line of MathML in which Markdown finds nothing to read.
+/// A formula as one line of `MathML` in which Markdown finds nothing to read.
 fn mathml(chapter: &str, formula: &str, display_mode: DisplayMode) -> Result<String, String> {
     let failed = |why: String| format!("{chapter}: the formula ${}$ cannot be typeset: {why}", formula.trim());
     let storage = Storage::new();

@@ -107,13 +107,11 @@ fn local_derivative(trace: &Trace, near: &[usize], edge: &Edge, local: &Expressi
 
 /// Upstream × local derivative, with names.
 fn times_local(trace: &Trace, near: &[usize], visit: &Visit, local: &Expression) -> Notation {
-    match local.as_number() {
-        Some(slope) => trace.gradient_of(visit.node).times().then(&Notation::factor(slope)),
-        None => {
-            let upstream = Expression::name(trace.nodes[visit.node].gradient_name.clone());
-            trace.written(&Expression::call("mul", None, &[&upstream, local]), near)
-        }
+    if let Some(slope) = local.as_number() {
+        return trace.gradient_of(visit.node).times().then(&Notation::factor(slope));
     }
+    let upstream = Expression::name(trace.nodes[visit.node].gradient_name.clone());
+    trace.written(&Expression::call("mul", None, &[&upstream, local]), near)
 }
 
 /// Upstream × local derivative = contribution, where each is a single number.
@@ -142,6 +140,8 @@ fn intuition(trace: &Trace, visit: &Visit, edge: &Edge, local: &Expression) -> S
         let is_other = node.inputs.iter().enumerate().any(|(k, &input)| k != edge.input && trace.nodes[input].name == name);
         return if is_other {
             format!("The gradient is scaled by the other factor, {}", super::clean(name))
+        } else if name == node.name {
+            format!("The gradient is scaled by the result, {y}: with that kept, {x} is not needed")
         } else {
             format!("The gradient is scaled by {}", super::clean(name))
         };
@@ -248,7 +248,7 @@ fn written_out(out: &mut Explanation, trace: &Trace, visit: &Visit, edge: &Edge,
     let mut text =
         format!("Its largest entry, {}", counted(all, "product of gradient and derivative", "products of gradient and derivative"));
     if left > 0 {
-        text += &format!(", of which {left} are not written out");
+        text.extend([", of which ", &left.to_string(), " are not written out"]);
     }
     out.note_with(Topic::Entry, text, names);
 }

@@ -66,5 +66,5 @@ function shown(array, kind, hiddenAt = -1) {
     body = `<img class="heat" alt="" src="${map.url}" style="width:${each * map.w}px;height:${each * map.h}px">` +
       `<small>${W.scale(digits(most, 4))}${map.each > 1 ? ` · ${W.coarse(map.each)}` : ""}</small>`;
   }
-  return `<div class="array">${head}<div class="scroll">${body}</div><small>${summary(array)}</small></div>`;
+  return `<div class="array">${head}<div class="scroll">${body}</div>${hiddenAt < 0 ? `<small>${summary(array)}</small>` : ""}</div>`;
 }

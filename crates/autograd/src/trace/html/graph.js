@@ -125,11 +125,11 @@ function drawn(box, b) {
 }
 
 /** Writes into the boxes in sight what stands in them: of large graphs most are never looked at. */
-function fill() {
-  if (view.k < FAR) return;
+function fill(isAll) {
+  if (view.k < FAR && !isAll) return;
   const [left, top] = [-view.x / view.k, -view.y / view.k], [w, h] = [svg.clientWidth / view.k, svg.clientHeight / view.k];
   boxes.forEach((box, b) => {
-    if (box.isFilled || box.x + box.w < left - w || box.x - box.w > left + 2 * w || box.y + box.h < top - h || box.y - box.h > top + 2 * h) return;
+    if (box.isFilled || !isAll && (box.x + box.w < left - w || box.x - box.w > left + 2 * w || box.y + box.h < top - h || box.y - box.h > top + 2 * h)) return;
     box.isFilled = true;
     box.element.insertAdjacentHTML("beforeend", box.inner);
     box.value = box.element.querySelector(".value");
@@ -196,7 +196,9 @@ function redraw(isAnew) {
   const now = steps[at], hides = hiddenNow();
   mark(boxes[boxOf[now.node]].element, now.is === "forward" ? "current" : "receiving");
   const lineInto = (node, k) => lines[lineOf.get(`${node} ${k}`)];
-  let tags = "";
+  // From afar boxes are too small to be seen.
+  const { x, y } = boxes[boxOf[now.node]];
+  let tags = `<circle class="spot" cx="${x.toFixed(1)}" cy="${y.toFixed(1)}"/>`;
   const tag = (line, text, kind) => {
     if (!line || !text) return;
     const p = line.element.getPointAtLength(line.element.getTotalLength() * 0.5), w = 14 + 7.3 * text.length;
@@ -228,6 +230,7 @@ const view = { x: 0, y: 0, k: 1 }, FAR = 0.32;
 function look(isSmooth) {
   scene.style.transition = isSmooth && boxes.length <= 200 ? "transform .25s ease" : "none";
   scene.style.transform = `translate(${view.x.toFixed(1)}px,${view.y.toFixed(1)}px) scale(${view.k.toFixed(4)})`;
+  scene.style.setProperty("--scale", view.k);
   svg.classList.toggle("far", view.k < FAR);
   fill();
 }

@@ -28,6 +28,11 @@ function go(s, isFromAddress) {
   $("first").disabled = $("back").disabled = at === 0;
   $("step").disabled = $("last").disabled = at === steps.length - 1;
   if (!isFromAddress) write();
+  attend();
+}
+/** The next answer can be typed at once, where there is a keyboard. */
+function attend() {
+  if ($("answer") && matchMedia("(pointer: fine)").matches) $("answer").focus({ preventScroll: true });
 }
 // Browsers allow only so many changes of the address.
 let writing = null;
@@ -73,7 +78,7 @@ function setQuiz(isOn) {
     while (s < steps.length - 1 && !questionOf(s)) s++;
     go(s);
   }
-  if (isOn && $("answer")) $("answer").focus();
+  attend();
 }
 
 /** All steps as a list, for paper: the list that stands there for browsers without a program. */
@@ -88,6 +93,8 @@ addEventListener("beforeprint", () => {
   svg.setAttribute("viewBox", `0 0 ${extent.width} ${extent.height}`);
   svg.style.height = `${height}px`;
   scene.style.transform = "none";
+  svg.classList.remove("far");
+  if (boxes.length <= MOST_PICTURES) fill(true);
 });
 addEventListener("afterprint", () => {
   isPrinting = false;
@@ -100,7 +107,7 @@ const KEYS = { ArrowRight: () => go(at + 1), ArrowLeft: () => go(at - 1), Home: 
 const PAN = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
 document.addEventListener("keydown", event => {
   const { target, key } = event;
-  if (event.ctrlKey || event.metaKey || event.altKey || target.matches("select, textarea, input:not([type=range])")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || target.matches("select, textarea, input:not([type=range])") && !(target.id === "answer" && !target.value && key.startsWith("Arrow"))) return;
   if (key === " " && target.matches("button, a")) return;
   if (event.shiftKey && PAN[key]) { view.x += PAN[key][0]; view.y += PAN[key][1]; look(true); event.preventDefault(); return; }
   if (!Object.hasOwn(KEYS, key)) return;

@@ -172,10 +172,14 @@ function resultOf(s) {
   const array = step.is === "forward" ? trace.nodes[step.node].value : step.is === "seed" ? scalar(1) : edgeOf(step).contribution;
   return item(array) !== undefined ? digits(item(array)) : array ? shapeText(array.shape) : "0";
 }
-/** Writes the rows in sight. */
+let rowsAre = null;
+/** Writes the rows in sight, unless they stand there already. */
 function rows() {
   const list = $("list"), hides = hiddenNow(), focused = document.activeElement?.dataset.step;
-  const low = Math.max(0, Math.floor(list.scrollTop / ROW) - 10), high = Math.min(steps.length, low + 20 + Math.ceil(list.clientHeight / ROW));
+  const low = Math.max(0, Math.floor(list.scrollTop / ROW / 10) * 10 - 10), high = Math.min(steps.length, low + 40 + Math.ceil(list.clientHeight / ROW));
+  const are = [low, high, at, !!hides, trace];
+  if (rowsAre && are.every((v, k) => v === rowsAre[k])) return;
+  rowsAre = are;
   let html = `<li class="all" style="height:${steps.length * ROW}px" aria-hidden="true"></li>`;
   for (let s = low; s < high; s++) {
     const result = s > at ? "" : s === at && hides ? "?" : resultOf(s), kind = steps[s].is === "forward" ? "f" : "b";

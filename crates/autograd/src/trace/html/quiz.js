@@ -28,7 +28,7 @@ function questionOf(s) {
   const k = edge.entry ? indexOf(edge.contribution, edge.entry.position) : biggest(edge.contribution);
   const own = edge.contribution.elements[k], isSum = edge.nth > 1 && numbers(edge.sum);
   const name = node.gradient_name + (edge.contribution.shape.length ? `[${placeOf(edge.contribution, k)}]` : "");
-  const upstream = trace.visits[now.visit].upstream[0][1];
+  const upstream = trace.visits[now.visit].upstream[0]?.[1];
   const term = edge.entry && edge.entry.terms.length === 1 ? edge.entry.terms[0] : null;
   const parts = { local: item(edge.local) ?? (term && term.local), upstream: item(upstream) ?? (term && term.upstream) };
   if (isSum) Object.assign(parts, { one: own, rest: edge.sum.elements[k] - own, nth: edge.nth });
