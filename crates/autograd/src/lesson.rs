@@ -1,6 +1,6 @@
 //! Lessons: what is usually told about backpropagation, shown on a run of one's own.
 //!
-//! Each lesson takes a [`Trace`](crate::trace::Trace), or the scalar that was traced, and gives plain data: a struct with public fields that is
+//! Each lesson takes a [`Trace`], or the scalar that was traced, and gives plain data: a struct with public fields that is
 //! printed as text of at most 80 columns, and has `to_markdown` for a page. Nothing is computed from a second model of the graph: numbers come from
 //! the trace, local derivatives are those of the run.
 //!

@@ -38,10 +38,11 @@ fn mazur(g: &Graph<f64>) -> Var<'_, f64> {
 }
 
 /// A network for exclusive or, with its batch and targets.
-fn network() -> Result<(Mlp<f64>, Tensor<f64>, Tensor<f64>), nn::Error> {
+fn network() -> Result<(Mlp<f64>, [Tensor<f64>; 2]), nn::Error> {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let model = Mlp::new(&[2, 3, 1], &[Activation::Tanh, Activation::Sigmoid], Init::XavierUniform, &mut rng)?;
-    Ok((model, tensor![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], tensor![[0.0], [1.0], [1.0], [0.0]]))
+    let inputs = tensor![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+    Ok((model, [inputs, tensor![[0.0], [1.0], [1.0], [0.0]]]))
 }
 
 /// The pages of a lesson.
@@ -66,7 +67,7 @@ fn lesson(name: &str) -> Result<Vec<Page>, nn::Error> {
         "paths" => vec![lesson::paths(&diamonds(&g, 2).trace()?)?.page(), lesson::paths(&diamonds(&g, 20).trace()?)?.page()],
         "forward" => vec![lesson::forward_mode(&mazur(&g).trace()?, "w1", 0)?.page()],
         "course" => {
-            let (model, x, t) = network()?;
+            let (model, [x, t]) = network()?;
             vec![lesson::course(&model, &x, |y| binary_cross_entropy(y, y.graph().constant(&t)))?.page()]
         }
         "step" => vec![lesson::sgd_step(mazur(&g), 0.5)?.page()],
@@ -80,7 +81,7 @@ fn lesson(name: &str) -> Result<Vec<Page>, nn::Error> {
             vec![lesson::non_finite(&naive.trace()?).page(), lesson::non_finite(&loss.trace()?).page()]
         }
         "memory" => {
-            let (model, x, t) = network()?;
+            let (model, [x, t]) = network()?;
             let loss = binary_cross_entropy(model.forward(g.constant(&x).named("X")), g.constant(&t).named("T"));
             model.name_on(&g);
             vec![lesson::memory(&loss.trace()?).page()]

@@ -49,7 +49,7 @@ pub struct CourseLayer {
     pub w: Array,
     /// The biases b, `[out]`, if there are any.
     pub b: Option<Array>,
-    /// Z = A_prev·Wᵀ + b, `[m, out]`.
+    /// Z = `A_prev`·Wᵀ + b, `[m, out]`.
     pub z: Array,
     /// A = g(Z), `[m, out]`.
     pub a: Array,
@@ -57,13 +57,13 @@ pub struct CourseLayer {
     pub da: Array,
     /// The gradient by Z: dA ∗ g′(Z).
     pub dz: Array,
-    /// The gradient by W: dZᵀ·A_prev.
+    /// The gradient by W: dZᵀ·`A_prev`.
     pub dw: Array,
     /// The gradient by b: the sum of the rows of dZ.
     pub db: Option<Array>,
 }
 
-/// The forward and the backward pass of a network on a batch, layer by layer, as courses write it: the caches A_prev, W, b, Z, A, and the gradients dA,
+/// The forward and the backward pass of a network on a batch, layer by layer, as courses write it: the caches `A_prev`, W, b, Z, A, and the gradients dA,
 /// dZ, dW, db. `loss` makes a scalar of the output.
 ///
 /// The numbers are taken from the [trace](Var::trace) of the run that [`Module::forward`] and `backward` are. Courses often write examples as

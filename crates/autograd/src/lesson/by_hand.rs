@@ -4,7 +4,7 @@ mod agreement;
 mod diagnosis;
 mod rules;
 
-use std::panic::Location;
+use std::{fmt::Write, panic::Location};
 
 use serde::Serialize;
 
@@ -125,7 +125,7 @@ fn compare(trace: &Trace, ids: &[u32], widened: &Widened<'_>, answers: &[(&str, 
     for (name, answer) in answers {
         let place = find(trace, name)?;
         let difference = differences(ids, place, widened, &trace.nodes[place]);
-        rows.push(row(&rules, place, answer, difference, &digits));
+        rows.push(row(&rules, place, answer, difference.as_ref(), &digits));
     }
     Ok(ByHand { rows })
 }
@@ -167,26 +167,26 @@ fn differences(ids: &[u32], place: usize, widened: &Widened<'_>, node: &Node) ->
     Some(found)
 }
 
-fn row(rules: &Rules<'_>, place: usize, answer: &Tensor<f64>, difference: Option<Differences>, digits: &Digits) -> Compared {
+fn row(rules: &Rules<'_>, place: usize, answer: &Tensor<f64>, difference: Option<&Differences>, digits: &Digits) -> Compared {
     let node = &rules.trace.nodes[place];
     let shape = &node.value.shape;
     let autodiff = node.gradient.clone().unwrap_or_else(|| Array::from_elements(shape, Vec::new()));
     let mut right = autodiff.elements.clone().unwrap_or_default();
     let mut room = vec![0.0; right.len()];
-    if let Some(found) = &difference {
+    if let Some(found) = difference {
         for k in (0..right.len()).filter(|&k| found.accused[k]) {
             (right[k], room[k]) = (found.values[k], 10.0 * found.errors[k]);
         }
     }
-    let is_autodiff_accused = difference.as_ref().is_some_and(|found| found.accused.contains(&true));
+    let is_autodiff_accused = difference.is_some_and(|found| found.accused.contains(&true));
     let hand = Array::from_elements(answer.shape(), answer.to_vec());
     let array = |values: &Vec<f64>| Array::from_elements(shape, values.clone());
     let mut compared = Compared {
         name: node.name.clone(),
         hand,
         autodiff,
-        difference: difference.as_ref().map(|found| array(&found.values)),
-        error: difference.as_ref().map(|found| array(&found.errors)),
+        difference: difference.map(|found| array(&found.values)),
+        error: difference.map(|found| array(&found.errors)),
         is_autodiff_accused,
         agreement: Agreement::Wrong,
         wrong: right.len(),
@@ -248,13 +248,14 @@ impl ByHand {
             };
             table.row([name, hand, cell(&row.autodiff), difference, verdict, row.ratio.map(number).unwrap_or_default()]);
             for diagnosis in &row.diagnoses {
-                sentences += &format!("- {}: {diagnosis}\n", row.name);
+                let _ = writeln!(sentences, "- {}: {diagnosis}", row.name);
             }
             if row.is_autodiff_accused {
-                sentences += &format!("- {}: finite differences say that autodiff is wrong; check::nodes names the operation\n", row.name);
+                let _ =
+                    writeln!(sentences, "- {}: finite differences say that autodiff is wrong; check::nodes names the operation", row.name);
             }
             if row.diagnoses.is_empty() && row.agreement == Agreement::Wrong {
-                sentences += &format!("- {}: no single mistake that was tried gives this answer\n", row.name);
+                let _ = writeln!(sentences, "- {}: no single mistake that was tried gives this answer", row.name);
             }
         }
         let page = Page::new("By hand, by autodiff and by finite differences")

@@ -85,7 +85,7 @@ pub fn memory(trace: &Trace) -> Memory {
             bytes: size * node.value.len() as u64,
             is_leaf: matches!(node.kind, Kind::Variable | Kind::Constant),
             read_by: readers().map(|(_, visit)| trace.nodes[visit.node].name.clone()).collect(),
-            last_read: readers().map(|(k, _)| k).last(),
+            last_read: readers().map(|(k, _)| k).next_back(),
             is_recomputed: node.is_recomputed,
         }
     };
@@ -132,7 +132,7 @@ impl Memory {
             count(self.never_read)
         );
         if self.recomputed > 0 {
-            text += &format!(" {} were dropped in checkpoints and computed again.", count(self.recomputed));
+            text.extend([" ", &count(self.recomputed), " were dropped in checkpoints and computed again."]);
         }
         Page::new("What is kept for the backward pass")
             .text(text)

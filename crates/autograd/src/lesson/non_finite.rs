@@ -97,7 +97,7 @@ pub fn non_finite(trace: &Trace) -> FirstNonFinite {
 
 /// Whether an element is not finite.
 fn is_bad(array: &Array) -> bool {
-    !array.is_empty() && !(array.min.is_finite() && array.max.is_finite())
+    !array.is_empty() && [array.min, array.max].iter().any(|v| !v.is_finite())
 }
 
 /// The first element that is not finite.

@@ -94,7 +94,7 @@ type Sums = Vec<Option<Vec<f64>>>;
 /// }
 /// let order = lesson::order(&y.trace()?);
 /// assert_eq!(order.nodes.last().unwrap().visits, 8);
-/// assert_eq!(order.first_wrong, Some(3));
+/// assert_eq!(order.first_wrong, Some(2)); // the third rule that is asked
 /// println!("{order}");
 /// # Ok::<(), autograd::Error>(())
 /// ```
@@ -109,7 +109,9 @@ pub fn order(trace: &Trace) -> Order {
     let pushed = if recursion <= MOST_VISITS { recurse(trace, &links) } else { None };
     let mut order: Vec<usize> = trace.visits.iter().flat_map(|visit| visit.upstream.iter().map(|(node, _)| *node)).collect();
     let mut is_there = vec![false; trace.nodes.len()];
-    order.iter().for_each(|&node| is_there[node] = true);
+    for &node in &order {
+        is_there[node] = true;
+    }
     order.extend((0..trace.nodes.len()).rev().filter(|&node| !is_there[node] && visits[node] > 0));
     let shaped = |node: usize, sums: &Sums| sums[node].clone().map(|sum| Array::from_elements(&trace.nodes[node].value.shape, sum));
     let nodes = order.iter().filter_map(|&node| {

@@ -142,20 +142,17 @@ fn write_out(trace: &Trace, links: &[Vec<Link<'_>>], found: &mut [Vec<OnePath>])
     let mut waiting: Vec<(Vec<usize>, Vec<f64>)> = vec![(vec![trace.root()], Vec::new())];
     while let Some((nodes, factors)) = waiting.pop() {
         let end = nodes.last().copied().unwrap_or_default();
-        match visit_of[end] {
-            Some(visit) => {
-                for link in links[visit].iter().rev() {
-                    let (mut nodes, mut factors) = (nodes.clone(), factors.clone());
-                    nodes.push(link.into);
-                    factors.push(link.slope().unwrap_or(f64::NAN));
-                    waiting.push((nodes, factors));
-                }
-            }
-            None => {
-                let product = factors.iter().fold(1.0, |product, factor| crate::trace::product(product, *factor));
-                let nodes = nodes.iter().map(|&node| trace.nodes[node].name.clone()).collect();
-                found[end].push(OnePath { nodes, factors, product });
-            }
+        let Some(visit) = visit_of[end] else {
+            let product = factors.iter().fold(1.0, |product, factor| crate::trace::product(product, *factor));
+            let nodes = nodes.iter().map(|&node| trace.nodes[node].name.clone()).collect();
+            found[end].push(OnePath { nodes, factors, product });
+            continue;
+        };
+        for link in links[visit].iter().rev() {
+            let (mut nodes, mut factors) = (nodes.clone(), factors.clone());
+            nodes.push(link.into);
+            factors.push(link.slope().unwrap_or(f64::NAN));
+            waiting.push((nodes, factors));
         }
     }
 }

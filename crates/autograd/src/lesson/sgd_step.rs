@@ -100,14 +100,16 @@ pub fn sgd_step<T: Real>(root: Var<'_, T>, learning_rate: f64) -> Result<SgdStep
         steps.push(Outcome { learning_rate: rate, predicted: -rate * squared_norm, actual: after - before });
     }
     let most = trace::Options::default().max_elements;
-    let stepped = |((place, _, gradient), new): (&(usize, Var<'_, T>, &Tensor<T>), &Tensor<T>)| Stepped {
-        name: trace.nodes[*place].name.clone(),
-        value: trace.nodes[*place].value.clone(),
-        gradient: Array::of(gradient, most),
-        new_value: Array::of(new, most),
-        predicted: -learning_rate * square(gradient),
-    };
-    let variables = leaves.iter().zip(&moved(learning_rate)?).map(stepped).collect();
+    let mut variables = Vec::new();
+    for ((place, _, gradient), new) in leaves.iter().zip(&moved(learning_rate)?) {
+        variables.push(Stepped {
+            name: trace.nodes[*place].name.clone(),
+            value: trace.nodes[*place].value.clone(),
+            gradient: Array::of(gradient, most),
+            new_value: Array::of(new, most),
+            predicted: -learning_rate * square(gradient),
+        });
+    }
     Ok(SgdStep { variables, before, squared_norm, steps })
 }
 
