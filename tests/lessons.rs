@@ -111,6 +111,9 @@ fn planted_mistakes_in_mazurs_network_are_named() {
         }
     }
     assert_eq!(one(root, "w5", -of("w5")).ratio, Some(-1.0));
+    // 0.0004 to three decimals is neither right nor wrong.
+    let table = lesson::by_hand(root, [("w5", 0.082), ("w1", 0.0)]).unwrap();
+    assert_eq!((table.rows[1].agreement, table.rows[1].diagnoses.len()), (Agreement::TooCoarse, 0));
     let unknown = one(root, "w5", 12.345);
     assert!(unknown.diagnoses.is_empty(), "{:?}", unknown.diagnoses);
 }

@@ -1,5 +1,7 @@
 //! Traces: the numbers that are printed are those of the engine, on random graphs and on every operation; and the published examples.
 
+#![allow(clippy::unreadable_literal)] // published digits stand as they were published
+
 use autograd::{
     Graph, Tensor, Var,
     op::catalogue,

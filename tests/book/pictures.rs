@@ -198,9 +198,9 @@ fn neuron() -> Drawn {
     Ok((1.0 / u).named("f").trace()?.to_svg())
 }
 
-/// u² + u with u = 3x: two ways from u to the result, of different length.
+/// u + u² with u = 3x: two ways from u to the result, of different length.
 fn diamond() -> Drawn {
     let g = Graph::<f64>::new();
     let u = (3.0 * g.variable(2.0).named("x")).named("u");
-    Ok((u.square().named("v") + u).named("y").trace()?.to_svg())
+    Ok((u + u.square().named("v")).named("y").trace()?.to_svg())
 }

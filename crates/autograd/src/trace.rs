@@ -6,6 +6,10 @@
 //! [`backward`](crate::Var::backward) is, and formulas are the rules, read in the world of text. [`Trace::verify`] multiplies the printed factors
 //! again.
 //!
+//! It can be shown as [text](Trace::to_text) (that is also what `{}` writes), [Markdown](Trace::to_markdown), [LaTeX](Trace::to_latex), a graph
+//! for [Graphviz](Trace::to_dot) or [Mermaid](Trace::to_mermaid), and [JSON](Trace::to_json), and each [step](Trace::steps) can be
+//! [explained](Trace::explain). All of these depend on the run alone, to the byte.
+//!
 //! ```
 //! use autograd::Graph;
 //! let g = Graph::<f64>::new();

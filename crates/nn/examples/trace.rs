@@ -11,7 +11,7 @@ use autograd::{
 use nn::{Activation, Init, Mlp, Module, Parameters, loss::cross_entropy};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-/// CS231n, "Backpropagation, Intuitions": f = (x + y)·z.
+/// `CS231n`, "Backpropagation, Intuitions": f = (x + y)·z.
 fn circuit() -> Result<Trace, Error> {
     let g = Graph::<f64>::new();
     let (x, y, z) = (g.variable(-2.0).named("x"), g.variable(5.0).named("y"), g.variable(-4.0).named("z"));
@@ -78,17 +78,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// Every step with all that is said about it.
 fn steps(trace: &Trace) -> String {
-    let mut out = String::new();
+    let mut lines = Vec::new();
     for step in trace.steps() {
         let explanation = trace.explain(step);
-        out += &format!("{}\n", explanation.title);
-        for formula in [&explanation.formula, &explanation.local, &explanation.numbers, &explanation.sum].into_iter().flatten() {
-            out += &format!("    {}\n", formula.text);
-        }
-        for note in &explanation.notes {
-            let formula = note.formula.as_ref().map(|formula| format!(": {}", formula.text)).unwrap_or_default();
-            out += &format!("  - {}{formula}\n", note.text);
-        }
+        let formulas = [&explanation.formula, &explanation.local, &explanation.product, &explanation.numbers, &explanation.sum];
+        let remarks = explanation.notes.iter().map(|note| match &note.formula {
+            Some(formula) => format!("  - {}: {}", note.text, formula.text),
+            None => format!("  - {}", note.text),
+        });
+        lines.push(explanation.title.clone());
+        lines.extend(formulas.into_iter().flatten().map(|formula| format!("    {}", formula.text)));
+        lines.extend(remarks);
     }
-    out
+    lines.join("\n")
 }

@@ -320,7 +320,8 @@ impl Operands<'_> {
 
     /// Whether it is something times itself.
     fn is_square(&self) -> bool {
-        !self.are_numbers() && self.written(0).0 == self.written(1).0 && !self.written(0).0.contains('…')
+        let is_one_part = self.places.first() == self.places.get(1);
+        (is_one_part || !self.are_numbers()) && self.written(0).0 == self.written(1).0 && !self.written(0).0.contains('…')
     }
 
     fn all(&self) -> impl Iterator<Item = String> + '_ {

@@ -210,7 +210,7 @@ fn row(rules: &Rules<'_>, place: usize, answer: &Tensor<f64>, difference: Option
     compared.worst = (0..right.len()).max_by(|&a, &b| each[a].cmp(&each[b]).then(deviation(a).total_cmp(&deviation(b)))).unwrap_or(0);
     compared.agreement = each.iter().copied().max().unwrap_or(Agreement::Exact);
     compared.wrong = each.iter().filter(|agreement| **agreement == Agreement::Wrong).count();
-    if !compared.is_right() {
+    if compared.agreement >= Agreement::Close {
         compared.ratio = diagnosis::ratio(answer.as_slice(), &right, digits);
         compared.diagnoses = diagnose(rules, place, answer.as_slice(), &right, digits);
     }

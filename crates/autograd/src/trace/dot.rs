@@ -61,8 +61,9 @@ impl Trace {
     /// ```
     #[must_use]
     pub fn to_dot(&self) -> String {
-        let mut out =
-            "digraph trace {\n  rankdir=LR;\n  node [shape=record, fontname=\"monospace\"];\n  edge [fontname=\"monospace\"];\n".to_owned();
+        // Without the new way of ranking, Graphviz loses edges that leave a cluster and come back.
+        let head = "digraph trace {\n  rankdir=LR;\n  newrank=true;\n  node [shape=record, fontname=\"monospace\"];\n";
+        let mut out = vec![head.to_owned(), "  edge [fontname=\"monospace\"];\n".to_owned()];
         let node = |at: usize| {
             let node = &self.nodes[at];
             let style = match node.kind {
@@ -74,27 +75,34 @@ impl Trace {
         };
         let (layers, others) = self.layers();
         for (k, (name, nodes)) in layers.iter().enumerate() {
-            out += &format!("  subgraph cluster_{k} {{\n    label={};\n", quoted(name));
-            nodes.iter().for_each(|&at| out += &format!("    {}", node(at)));
+            out.push(format!("  subgraph cluster_{k} {{\n    label={};\n", quoted(name)));
+            for &at in nodes {
+                out.push(format!("    {}", node(at)));
+            }
             let parameters: Vec<String> =
                 nodes.iter().filter(|&&at| self.nodes[at].inputs.is_empty()).map(|at| format!("n{at};")).collect();
             if parameters.len() > 1 {
-                out += &format!("    {{ rank=same; {} }}\n", parameters.join(" "));
+                out.push(format!("    {{ rank=same; {} }}\n", parameters.join(" ")));
             }
-            out += "  }\n";
+            out.push("  }\n".to_owned());
         }
-        others.iter().for_each(|&at| out += &format!("  {}", node(at)));
+        for &at in &others {
+            out.push(format!("  {}", node(at)));
+        }
         for (at, node) in self.nodes.iter().enumerate() {
-            node.inputs.iter().for_each(|x| out += &format!("  n{x} -> n{at};\n"));
+            for x in &node.inputs {
+                out.push(format!("  n{x} -> n{at};\n"));
+            }
         }
         for visit in &self.visits {
             for edge in &visit.edges {
                 let Some(contribution) = &edge.contribution else { continue };
                 let label = quoted(&format!("+= {}", brief(contribution)));
                 let style = "style=dashed, color=firebrick, fontcolor=firebrick, constraint=false";
-                out += &format!("  n{} -> n{} [label={label}, {style}];\n", visit.node, edge.into);
+                out.push(format!("  n{} -> n{} [label={label}, {style}];\n", visit.node, edge.into));
             }
         }
-        out + "}\n"
+        out.push("}\n".to_owned());
+        out.concat()
     }
 }

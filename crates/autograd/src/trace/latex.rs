@@ -10,7 +10,7 @@ fn line<'n>(left: &Notation, sign: &str, formulas: impl Iterator<Item = &'n Nota
         if out.is_empty() {
             out = format!("  {left} &{}{right}", sign.trim_start());
         } else if !out.ends_with(&format!(" {right}")) {
-            out += &format!(" = {right}");
+            out.extend([" = ", right]);
         }
     }
     out
@@ -25,7 +25,7 @@ impl Trace {
     /// The trace in LaTeX: an `align*` environment for the forward pass and one for the backward pass, for documents that use the packages
     /// `amsmath` and `amssymb`.
     ///
-    /// Names of several letters are upright, and Greek letters are commands. Letters of other alphabets in names want XeLaTeX or LuaLaTeX.
+    /// Names of several letters are upright, and Greek letters are commands. Letters of other alphabets in names want `XeLaTeX` or `LuaLaTeX`.
     ///
     /// ```
     /// # use autograd::Graph;

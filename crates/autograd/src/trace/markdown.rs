@@ -75,7 +75,7 @@ impl Trace {
             let shape = code(&format!("{:?}", node.value.shape));
             out += &row(&[(at + 1).to_string(), lines.join("<br>"), shape, words(&node.op), kept]);
         }
-        out += &format!("\n{}\n\n## {}\n\n", words(&self.memory_line()), words(&self.backward_headline()));
+        out.extend(["\n", &words(&self.memory_line()), "\n\n## ", &words(&self.backward_headline()), "\n\n"]);
         out += &titles(&[("from", false), ("contribution", false), ("so far", true), ("received", true), ("rule", false)]);
         for (at, visit) in self.visits.iter().enumerate() {
             for (k, edge) in visit.edges.iter().enumerate() {

@@ -12,7 +12,7 @@ fn quoted(lines: &[String]) -> String {
         clean(text).chars().fold(String::new(), |mut out, c| {
             match c {
                 '"' | '#' | '<' | '>' | '&' | '\\' | '|' | '`' | '$' | ';' | '{' | '}' | '(' | ')' | '[' | ']' => {
-                    out += &format!("#{};", u32::from(c));
+                    out.extend(["#", &u32::from(c).to_string(), ";"]);
                 }
                 c => out.push(c),
             }
@@ -50,7 +50,7 @@ impl Trace {
     /// ```
     #[must_use]
     pub fn to_mermaid(&self) -> String {
-        let mut out = "flowchart LR\n".to_owned();
+        let mut out = vec!["flowchart LR\n".to_owned()];
         let node = |at: usize| {
             let node = &self.nodes[at];
             let (open, close) = if node.kind == Kind::Variable { ("([", "])") } else { ("[", "]") };
@@ -58,20 +58,26 @@ impl Trace {
         };
         let (layers, others) = self.layers();
         for (k, (name, nodes)) in layers.iter().enumerate() {
-            out += &format!("  subgraph layer{k}[{}]\n", quoted(&[(*name).to_owned()]));
-            nodes.iter().for_each(|&at| out += &format!("    {}", node(at)));
-            out += "  end\n";
+            out.push(format!("  subgraph layer{k}[{}]\n", quoted(&[(*name).to_owned()])));
+            for &at in nodes {
+                out.push(format!("    {}", node(at)));
+            }
+            out.push("  end\n".to_owned());
         }
-        others.iter().for_each(|&at| out += &format!("  {}", node(at)));
+        for &at in &others {
+            out.push(format!("  {}", node(at)));
+        }
         for (at, node) in self.nodes.iter().enumerate() {
-            node.inputs.iter().for_each(|x| out += &format!("  n{x} --> n{at}\n"));
+            for x in &node.inputs {
+                out.push(format!("  n{x} --> n{at}\n"));
+            }
         }
         for visit in &self.visits {
             for edge in &visit.edges {
                 let Some(contribution) = &edge.contribution else { continue };
-                out += &format!("  n{} -.->|{}| n{}\n", visit.node, quoted(&[format!("+= {}", brief(contribution))]), edge.into);
+                out.push(format!("  n{} -.->|{}| n{}\n", visit.node, quoted(&[format!("+= {}", brief(contribution))]), edge.into));
             }
         }
-        out
+        out.concat()
     }
 }

@@ -99,7 +99,7 @@ impl Table {
             match row {
                 Row::Line(text) => {
                     for line in wrapped(text, most.saturating_sub(GAP), 2) {
-                        *out += &format!("{:GAP$}{line}\n", "");
+                        out.extend([&" ".repeat(GAP), line.as_str(), "\n"]);
                     }
                 }
                 Row::Cells(cells) => {
@@ -139,8 +139,15 @@ impl Table {
 /// How many places of a terminal a text takes: two for the characters of East Asia and for pictures, one for others.
 pub(crate) fn width(text: &str) -> usize {
     let of = |c: char| match u32::from(c) {
-        0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE6F | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6 => 2,
-        0x1F300..=0x1FAFF | 0x20000..=0x3FFFD => 2,
+        0x1100..=0x115F
+        | 0x2E80..=0xA4CF
+        | 0xAC00..=0xD7A3
+        | 0xF900..=0xFAFF
+        | 0xFE30..=0xFE6F
+        | 0xFF00..=0xFF60
+        | 0xFFE0..=0xFFE6
+        | 0x1F300..=0x1FAFF
+        | 0x20000..=0x3FFFD => 2,
         _ => 1,
     };
     text.chars().map(of).sum()
@@ -191,7 +198,9 @@ pub(super) fn wrapped(text: &str, most: usize, indent: usize) -> Vec<String> {
             side.split(' ').for_each(|word| put(word, true));
         }
     }
-    lines.iter_mut().for_each(|line| line.truncate(line.trim_end().len()));
+    for line in &mut lines {
+        line.truncate(line.trim_end().len());
+    }
     lines
 }
 

@@ -70,22 +70,20 @@ impl Trace {
     /// f = −12: 3 values forward, 1 contribution backward, in f64
     ///
     /// Forward
-    ///   #  computation           operation  kept for backward
-    ///   1  w = 3                 variable
-    ///   2  x = −4                constant
-    ///   3  f = w·x = 3·(−4)      mul        x
-    ///        = −12
-    ///
+    ///   ##  computation             operation  kept for backward
+    ///   1  w = 3                   variable
+    ///   2  x = −4                  constant
+    ///   3  f = w·x = 3·(−4) = −12  mul        x
     ///   1 value is kept for the backward pass: 8 bytes
     ///
     /// Backward: dw stands for ∂f/∂w
-    ///   += upstream·local derivative  so far  received
+    ///   dx += upstream·local derivative  so far  received
     ///   f: df = 1, where it begins
-    ///     dw += df·x = 1·(−4) = −4        −4  1 of 1
+    ///     dw += df·x = 1·(−4) = −4           −4    1 of 1
     ///
     /// Gradients
-    ///   name  value  gradient of f
-    ///   w         3             −4
+    ///   name  value  gradient
+    ///   w         3        −4
     /// ");
     /// # Ok::<(), autograd::Error>(())
     /// ```
@@ -104,7 +102,7 @@ impl Trace {
         title(&mut out, "Forward");
         self.forward_table().write(width, colour, &mut out);
         for line in wrapped(&self.memory_line(), width - 2, 2) {
-            out += &format!("  {}\n", Colour::Dim.paint(&line, colour));
+            out.extend(["  ", &Colour::Dim.paint(&line, colour), "\n"]);
         }
         out.push('\n');
         title(&mut out, &self.backward_headline());
@@ -135,7 +133,7 @@ impl Trace {
             lines.extend(remarks(&explanation, &[Topic::NotFinite]));
             let mut kept = self.kept_names(at).join(", ");
             if node.kind == Kind::Operation && kept.is_empty() && node.needs_gradient {
-                kept = "nothing".to_owned();
+                kept.push_str("nothing");
             }
             if node.is_recomputed {
                 kept += if kept.is_empty() { "recomputed" } else { "; recomputed" };

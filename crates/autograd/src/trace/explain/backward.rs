@@ -107,13 +107,11 @@ fn local_derivative(trace: &Trace, near: &[usize], edge: &Edge, local: &Expressi
 
 /// Upstream × local derivative, with names.
 fn times_local(trace: &Trace, near: &[usize], visit: &Visit, local: &Expression) -> Notation {
-    match local.as_number() {
-        Some(slope) => trace.gradient_of(visit.node).times().then(&Notation::factor(slope)),
-        None => {
-            let upstream = Expression::name(trace.nodes[visit.node].gradient_name.clone());
-            trace.written(&Expression::call("mul", None, &[&upstream, local]), near)
-        }
+    if let Some(slope) = local.as_number() {
+        return trace.gradient_of(visit.node).times().then(&Notation::factor(slope));
     }
+    let upstream = Expression::name(trace.nodes[visit.node].gradient_name.clone());
+    trace.written(&Expression::call("mul", None, &[&upstream, local]), near)
 }
 
 /// Upstream × local derivative = contribution, where each is a single number.
@@ -250,7 +248,7 @@ fn written_out(out: &mut Explanation, trace: &Trace, visit: &Visit, edge: &Edge,
     let mut text =
         format!("Its largest entry, {}", counted(all, "product of gradient and derivative", "products of gradient and derivative"));
     if left > 0 {
-        text += &format!(", of which {left} are not written out");
+        text.extend([", of which ", &left.to_string(), " are not written out"]);
     }
     out.note_with(Topic::Entry, text, names);
 }
