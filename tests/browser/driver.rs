@@ -1,4 +1,4 @@
-//! A real browser, driven over HTTP by the WebDriver protocol.
+//! A real browser, driven over HTTP by the protocol of chromedriver.
 
 use std::{
     io::{BufRead, BufReader},

@@ -7,7 +7,7 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-/// f = (x + y)z of CS231n.
+/// f = (x + y)z, the first circuit of the course CS 231n.
 pub(crate) fn cs231n(x: f64, y: f64, z: f64) -> Trace {
     let g = Graph::<f64>::new();
     let (x, y, z) = (g.variable(x).named("x"), g.variable(y).named("y"), g.variable(z).named("z"));

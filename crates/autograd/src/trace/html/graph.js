@@ -260,7 +260,10 @@ function follow() {
     const span = list => [Math.min(...list.map(b => view.k * (b[x] - b[size] / 2))), Math.max(...list.map(b => view.k * (b[x] + b[size] / 2)))];
     const both = span(seen), [low, high] = both[1] - both[0] > room - 2 * margin ? span([seen[0]]) : both;
     const isSeen = low + view[x] >= margin && high + view[x] <= room - margin;
-    return isSeen ? view[x] : room / 2 - (low + high) / 2;
+    if (isSeen) return view[x];
+    // No further than the ends of the graph; the legend stands below.
+    const length = view.k * (x === "x" ? extent.width : extent.height), end = x === "x" ? room : room - 28;
+    return length < end ? (end - length) / 2 : Math.min(8, Math.max(end - length - 8, room / 2 - (low + high) / 2));
   });
   if (spans[0] !== view.x || spans[1] !== view.y) { [view.x, view.y] = spans; look(true); }
 }

@@ -118,7 +118,10 @@ document.addEventListener("keydown", event => {
 
 document.addEventListener("click", event => {
   const { target } = event, name = target.closest("[data-node]"), step = target.closest("[data-step]"), group = target.closest("[data-group]");
-  if (name && !target.closest("svg")) pin(Number(name.dataset.node));
+  const link = target.closest("a[href^='#step=']");
+  // In a frame without an address of its own such a link would lead away.
+  if (link) { event.preventDefault(); stop(); go(Number(link.hash.slice(6)) - 1); }
+  else if (name && !target.closest("svg")) pin(Number(name.dataset.node));
   else if (step) { stop(); go(Number(step.dataset.step)); }
   else if (group) (closed.has(group.dataset.group) ? open : close)(group.dataset.group);
   else if (target.id === "reveal") reveal();
