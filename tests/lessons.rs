@@ -506,3 +506,42 @@ fn the_chapter_shows_what_is_printed() {
     }
     assert!(new == page || std::env::var_os("UPDATE_DOCS").is_some(), "docs/lessons.md is out of date; UPDATE_DOCS=1 writes it anew");
 }
+
+#[test]
+fn models_of_single_precision_are_compared_by_the_names_of_their_parameters() {
+    use nn::{Module, Parameters};
+    use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let activations = [nn::Activation::Sigmoid, nn::Activation::Identity];
+    let model = nn::Mlp::<f32>::new(&[2, 3, 1], &activations, nn::Init::XavierUniform, &mut rng).unwrap();
+    let g = Graph::new();
+    let loss = model.forward(g.constant(tensor![[0.5f32, -1.0], [2.0, 0.25]])).square().mean();
+    model.name_on(&g);
+    let grads = loss.backward().unwrap();
+    let answer = |sign: f64| {
+        let named = model.named_parameters();
+        let all = named.into_iter().map(|(name, p)| (name, p.grad(&grads).unwrap().cast::<f64>().mul_lit(sign).unwrap()));
+        all.collect::<Vec<_>>()
+    };
+    let compare = |sign| lesson::by_hand(loss, answer(sign).iter().map(|(name, d)| (name.as_str(), d.clone()))).unwrap();
+    let right = compare(1.0);
+    assert_eq!((right.is_right(), right.rows.len(), right.rows[2].name.as_str()), (true, 4, "layers.1.weight"));
+    for row in compare(-1.0).rows {
+        assert_says(&row, "the sign is wrong");
+        assert!(!row.is_autodiff_accused && row.ratio == Some(-1.0), "{row:?}");
+    }
+}
+
+/// Numbers that have nothing to do with the graph are explained by nothing.
+#[test]
+fn numbers_from_nowhere_are_not_explained() {
+    let g = Graph::new();
+    let root = mazur(&g);
+    let mut explained = 0;
+    for k in 1..=100 {
+        let row = one(root, "w1", (f64::from(k) * 0.754_877_666).fract());
+        assert_eq!(row.agreement, Agreement::Wrong);
+        explained += usize::from(!row.diagnoses.is_empty());
+    }
+    assert_eq!(explained, 0);
+}
