@@ -252,7 +252,7 @@ function zoom(factor, x = svg.clientWidth / 2, y = svg.clientHeight / 2) {
   look(false);
 }
 /** Moves the view so that the nodes of the current step can be seen. */
-function follow() {
+function follow(isSmooth = true) {
   const now = steps[at], seen = [boxes[boxOf[now.node]]];
   if (now.is === "contribution") seen.push(boxes[boxOf[now.from]]);
   const { clientWidth: w, clientHeight: h } = svg, margin = Math.min(40, w / 10);
@@ -265,12 +265,12 @@ function follow() {
     const length = view.k * (x === "x" ? extent.width : extent.height), end = x === "x" ? room : room - 28;
     return length < end ? (end - length) / 2 : Math.min(8, Math.max(end - length - 8, room / 2 - (low + high) / 2));
   });
-  if (spans[0] !== view.x || spans[1] !== view.y) { [view.x, view.y] = spans; look(true); }
+  if (spans[0] !== view.x || spans[1] !== view.y) { [view.x, view.y] = spans; look(isSmooth); }
 }
 /** All of it where its text can be read, else a part that can be read. */
 function startView() {
   fit(false);
-  if (view.k < 0.6) { zoom(0.8 / view.k); view.x = view.y = 1e6; follow(); }
+  if (view.k < 0.6) { zoom(0.8 / view.k); view.x = view.y = 1e6; follow(false); }
 }
 
 let drag = null;
