@@ -230,7 +230,7 @@ mod tests {
         table.line("across");
         let mut out = String::new();
         table.write(20, false, &mut out);
-        assert_eq!(out, "  name         value\n  x               −2\n  a name          12\n    that is\n    too long\n  across\n");
+        assert_eq!(out, "  name         value\n  x               −2\n  a name that     12\n    is too\n    long\n  across\n");
         let mut painted = String::new();
         table.write(20, true, &mut painted);
         assert!(painted.contains("\u{1b}[32m−2\u{1b}[0m"), "{painted:?}");
