@@ -1,6 +1,7 @@
 //! Traces: the numbers that are printed are those of the engine, on random graphs and on every operation; and the published examples.
 
-#![allow(clippy::unreadable_literal)] // published digits stand as they were published
+// Published digits and formulas stand as they were published.
+#![allow(clippy::unreadable_literal, clippy::misrefactored_assign_op)]
 
 use autograd::{
     Graph, Tensor, Var,
@@ -97,7 +98,7 @@ fn a_node_used_twice_gets_two_contributions() {
     assert_eq!(gradient(&trace, "a"), [2.0]);
 }
 
-/// CS231n, "Backpropagation, Intuitions": f = (x + y)z.
+/// `CS231n`, "Backpropagation, Intuitions": f = (x + y)z.
 #[test]
 fn the_first_circuit_of_cs231n() {
     let g = Graph::<f64>::new();
@@ -111,7 +112,7 @@ fn the_first_circuit_of_cs231n() {
     assert_eq!(text, ["x + y", "q·z"]);
 }
 
-/// CS231n: the neuron 1/(1 + e^−(w0x0 + w1x1 + w2)); its published gradients are rounded at every gate to two decimals.
+/// `CS231n`: the neuron 1/(1 + e^−(w0x0 + w1x1 + w2)); its published gradients are rounded at every gate to two decimals.
 #[test]
 fn the_sigmoid_neuron_of_cs231n() {
     let g = Graph::<f64>::new();

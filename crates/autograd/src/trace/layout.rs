@@ -276,7 +276,8 @@ mod tests {
             assert!(a.0 - size.0 / 2.0 >= 0.0 && a.0 + size.0 / 2.0 <= drawing.width, "node {i} leaves the picture");
             assert!(a.1 - size.1 / 2.0 >= 0.0 && a.1 + size.1 / 2.0 <= drawing.height, "node {i} leaves the picture");
             for (j, (b, other)) in drawing.middles.iter().zip(sizes).enumerate().take(i) {
-                let apart = (a.0 - b.0).abs() >= (size.0 + other.0) / 2.0 - 1e-6 || (a.1 - b.1).abs() >= (size.1 + other.1) / 2.0 - 1e-6;
+                let apart = (a.0 - b.0).abs() >= f64::midpoint(size.0, other.0) - 1e-6
+                    || (a.1 - b.1).abs() >= f64::midpoint(size.1, other.1) - 1e-6;
                 assert!(apart, "nodes {i} and {j} overlap");
             }
         }
