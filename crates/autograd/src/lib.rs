@@ -75,6 +75,18 @@
 //!
 //! **Operations of your own** implement the same trait [`op::Op`] as the built-in ones, in about ten lines; the example is there.
 //!
+//! **See**: [`Var::trace`] shows every step of a run with its numbers, as text, as a picture, and as a page for the browser; [`lesson`] answers what
+//! is usually asked about them.
+//!
+//! ```
+//! # use autograd::Graph;
+//! let g = Graph::<f64>::new();
+//! let (w, x) = (g.variable(3.0).named("w"), g.constant(-2.0).named("x"));
+//! let trace = (w * x).named("L").trace()?;
+//! assert!(trace.to_string().contains("dw += dL·x = 1·(−2) = −2"));
+//! # Ok::<(), autograd::Error>(())
+//! ```
+//!
 //! **Trust**: [`check::gradients`] compares autodiff with finite differences and says where they differ.
 //!
 //! # One idea

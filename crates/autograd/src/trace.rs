@@ -6,9 +6,9 @@
 //! [`backward`](crate::Var::backward) is, and formulas are the rules, read in the world of text. [`Trace::verify`] multiplies the printed factors
 //! again.
 //!
-//! It can be shown as [text](Trace::to_text) (that is also what `{}` writes), [Markdown](Trace::to_markdown), [LaTeX](Trace::to_latex), a graph
-//! for [Graphviz](Trace::to_dot) or [Mermaid](Trace::to_mermaid), and [JSON](Trace::to_json), and each [step](Trace::steps) can be
-//! [explained](Trace::explain). All of these depend on the run alone, to the byte.
+//! It can be shown as [text](Trace::to_text) (that is also what `{}` writes), a [page](Trace::to_html) to be stepped through in a browser, a
+//! [picture](Trace::to_svg), [Markdown](Trace::to_markdown), [LaTeX](Trace::to_latex), a graph for [Graphviz](Trace::to_dot) or
+//! [Mermaid](Trace::to_mermaid), and [JSON](Trace::to_json), and each [step](Trace::steps) can be [explained](Trace::explain). All of these depend on the run alone, to the byte.
 //!
 //! ```
 //! use autograd::Graph;
