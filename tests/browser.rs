@@ -2,7 +2,7 @@
 //! those of the engine. `BROWSER_REQUIRED=1` makes a missing browser a failure.
 
 mod driver;
-mod runs;
+pub(crate) mod runs;
 
 use autograd::{
     Graph, Tensor, Var,
@@ -11,7 +11,7 @@ use autograd::{
 };
 use driver::{Browser, key};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-use runs::{cs231n, graph_of, network, neuron};
+use runs::{cs231n, graph_of, network, neuron, readme};
 use serde_json::{Value, json};
 
 /// The step that the page shows, counted from 1.
@@ -403,9 +403,11 @@ fn large_graphs_open_and_step_quickly_and_larger_ones_fold() {
 fn it_can_be_read_on_a_narrow_screen_and_without_a_mouse() {
     let Some(browser) = Browser::start(500, 900) else { return };
     browser.open(&network().to_html("A network of two layers with a long title"), "#step=14");
-    // A window cannot be made as narrow as a telephone; a frame can.
-    let page = browser.run("document.body.style.width = '400px'; return [document.documentElement.scrollWidth <= innerWidth, getComputedStyle(document.querySelector('main')).display]");
-    assert_eq!(page, json!([true, "flex"]));
+    // A window cannot be made as narrow as a telephone; a screen can.
+    browser.show_on(400, 900, false);
+    let page = browser
+        .run("return [innerWidth, document.documentElement.scrollWidth <= 400, getComputedStyle(document.querySelector('main')).display]");
+    assert_eq!(page, json!([400, true, "flex"]));
     // Whatever can be pressed has a name.
     let nameless = browser.run(
         "return [...document.querySelectorAll('button, input, select')].filter(b => b.checkVisibility()).filter(b => !(b.getAttribute('aria-label') || b.textContent.trim() || b.labels?.length)).map(b => b.outerHTML)",
@@ -416,5 +418,36 @@ fn it_can_be_read_on_a_narrow_screen_and_without_a_mouse() {
     let before = browser.run(dark);
     browser.click("#theme");
     assert_ne!(browser.run(dark), before);
+    browser.assert_silent();
+}
+
+/// Pictures of the page on a wide and on a narrow screen, light and dark, in `target/tmp/screenshots`; the one in the README with `UPDATE_DOCS=1`.
+#[test]
+fn screenshots_in_all_sizes_and_styles() {
+    let Some(browser) = Browser::start(1280, 800) else { return };
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, trace, step) in [("readme", readme(), 16), ("network", network(), 14)] {
+        let page = trace.to_html("A run, forward and backward");
+        let mut shots = Vec::new();
+        for (width, height) in [(1280, 800), (400, 1200)] {
+            for is_dark in [false, true] {
+                browser.show_on(width, height, is_dark);
+                browser.open(&page, &format!("#step={step}"));
+                assert_eq!(browser.run("return [innerWidth, document.documentElement.scrollWidth <= innerWidth]"), json!([width, true]));
+                std::thread::sleep(std::time::Duration::from_millis(500));
+                let shot = browser.screenshot();
+                // Width and height stand in the first part of a PNG.
+                let number = |at: usize| u32::from_be_bytes(shot[at..at + 4].try_into().unwrap());
+                assert_eq!((&shot[1..4], number(16), number(20)), (&b"PNG"[..], width, height));
+                std::fs::write(folder.join(format!("{name}-{width}-{}.png", if is_dark { "dark" } else { "light" })), &shot).unwrap();
+                shots.push(shot);
+            }
+        }
+        assert!(shots[0] != shots[1] && shots[2] != shots[3], "light and dark look the same");
+        if name == "readme" && std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pictures/page.png"), &shots[0]).unwrap();
+        }
+    }
     browser.assert_silent();
 }

@@ -322,11 +322,32 @@ fn large_graphs_are_drawn_in_blocks_and_the_picture_says_so() {
 
 #[test]
 fn the_readme_shows_what_is_printed() {
-    let g = Graph::<f64>::new();
-    let (w, b) = (g.variable(0.15).named("w"), g.variable(0.35).named("b"));
-    let x = g.constant(0.05).named("x");
-    let y = (w * x + b).named("z").sigmoid().named("y");
-    let loss = (y - 1.0).square().named("L");
-    let shown = loss.trace().unwrap().to_string();
+    let trace = crate::browser::runs::readme();
+    let shown = format!("dL/dw = {}\n{trace}", trace.node("w").unwrap().gradient.as_ref().unwrap().item().unwrap());
     assert!(include_str!("../README.md").contains(shown.trim_end()), "the README does not show\n{shown}");
+}
+
+#[test]
+fn names_of_gradients_are_nobody_elses() {
+    let g = Graph::<f64>::new();
+    let (x, dx, c) = (g.variable(tensor![2.0, 3.0]).named("x"), g.variable(5.0).named("dx"), g.variable(7.0).named("c"));
+    let y = (x.sum() * dx * c).named("dx_2");
+    let trace = y.trace().unwrap();
+    let mut names: Vec<&str> = trace.nodes.iter().flat_map(|node| [&*node.name, &*node.gradient_name]).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count, "{names:?}");
+    assert_eq!((&*trace.node("x").unwrap().gradient_name, &*trace.node("c").unwrap().gradient_name), ("d(x)", "dc"));
+}
+
+#[test]
+fn an_entry_that_is_not_of_its_contribution_is_noticed() {
+    let g = Graph::<f64>::new();
+    let x = g.variable(tensor![[1.0, 2.0], [3.0, 4.0]]);
+    let mut trace = x.matmul(g.constant(tensor![1.0, 1.0])).sum().trace().unwrap();
+    assert!(trace.verify().is_ok());
+    let edge = trace.visits.iter_mut().flat_map(|visit| &mut visit.edges).find(|edge| edge.entry.is_some() && edge.into == 0).unwrap();
+    edge.contribution.as_mut().unwrap().elements.as_mut().unwrap()[0] = 9.0;
+    assert_eq!(trace.verify().unwrap_err().what, "the entry written out");
 }

@@ -136,6 +136,40 @@ impl Browser {
         self.post("/actions", &json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] }));
     }
 
+    /// Shows the page as a screen of this size would, light or dark.
+    pub(crate) fn show_on(&self, width: u32, height: u32, is_dark: bool) {
+        let cdp = |command: &str, parameters: Value| self.post("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }));
+        cdp("Emulation.setDeviceMetricsOverride", json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }));
+        let scheme = if is_dark { "dark" } else { "light" };
+        cdp("Emulation.setEmulatedMedia", json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] }));
+    }
+
+    /// What is seen, as PNG.
+    pub(crate) fn screenshot(&self) -> Vec<u8> {
+        let url = format!("{}/screenshot", self.base);
+        let shot = Browser::answer("GET", &url, self.agent.get(&url).call());
+        let digits = shot.as_str().unwrap().bytes().filter_map(|c| match c {
+            b'A'..=b'Z' => Some(c - b'A'),
+            b'a'..=b'z' => Some(c - b'a' + 26),
+            b'0'..=b'9' => Some(c - b'0' + 52),
+            b'+' => Some(62),
+            b'/' => Some(63),
+            _ => None,
+        });
+        // Four digits of base 64 are three bytes.
+        let (mut bytes, mut bits, mut buffer) = (Vec::new(), 0, 0u32);
+        for digit in digits {
+            buffer = buffer << 6 | u32::from(digit);
+            bits += 6;
+            if bits >= 8 {
+                bits -= 8;
+                bytes.push((buffer >> bits) as u8);
+                buffer &= (1 << bits) - 1;
+            }
+        }
+        bytes
+    }
+
     /// Waits until a condition in JavaScript holds.
     pub(crate) fn wait(&self, condition: &str) {
         let end = Instant::now() + Duration::from_secs(20);

@@ -7,6 +7,13 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
+/// The run in the README.
+pub(crate) fn readme() -> Trace {
+    let g = Graph::<f64>::new();
+    let (w, x) = (g.variable(3.0).named("w"), g.constant(2.0).named("x"));
+    ((w * x - 1.0).square() + 0.1 * w.square()).named("L").trace().unwrap()
+}
+
 /// f = (x + y)z, the first circuit of the course CS 231n.
 pub(crate) fn cs231n(x: f64, y: f64, z: f64) -> Trace {
     let g = Graph::<f64>::new();

@@ -184,8 +184,11 @@ impl Course {
                  in them, and dW and db need none. Courses take the gradient of each example's own loss, which is m times ours, and write 1/m in front of dW \
                  and db, which are the same."
             ),
-            None => "No mean is seen in the loss: unless it is inside, the gradients are those of a sum over the examples, without 1/m.".to_owned(),
+            None => "No mean is seen in the loss: unless it is inside, the gradients are those of a sum over the examples. Then dA and dZ are those of courses, \
+                     whose 1/m in front of dW and db makes these m times as small there."
+                .to_owned(),
         });
+        let (of_examples, of_sums) = if self.mean.is_some() { ("·m", "") } else { ("", "/m") };
         for layer in &self.layers {
             let (inputs, outputs) = layer.sizes;
             let before = layer.number - 1;
@@ -202,11 +205,11 @@ impl Course {
             }
             row(format!("Z[{l}]"), &layer.z, format!("({outputs}, {m})"));
             row(format!("A[{l}]"), &layer.a, format!("({outputs}, {m})"));
-            row(format!("dA[{l}]"), &layer.da, format!("({outputs}, {m})·m"));
-            row(format!("dZ[{l}]"), &layer.dz, format!("({outputs}, {m})·m"));
-            row(format!("dW[{l}]"), &layer.dw, format!("({outputs}, {inputs})"));
+            row(format!("dA[{l}]"), &layer.da, format!("({outputs}, {m}){of_examples}"));
+            row(format!("dZ[{l}]"), &layer.dz, format!("({outputs}, {m}){of_examples}"));
+            row(format!("dW[{l}]"), &layer.dw, format!("({outputs}, {inputs}){of_sums}"));
             if let Some(db) = &layer.db {
-                row(format!("db[{l}]"), db, format!("({outputs}, 1)"));
+                row(format!("db[{l}]"), db, format!("({outputs}, 1){of_sums}"));
             }
             let activation = if layer.a == layer.z && layer.activation == format!("{:?}", Activation::Identity) {
                 "the identity".to_owned()
@@ -221,7 +224,11 @@ impl Course {
                 ))
                 .table(table);
         }
-        page.text("·m marks what is m times as large in courses.")
+        page.text(if self.mean.is_some() {
+            "·m marks what is m times as large in courses."
+        } else {
+            "/m marks what is m times as small in courses."
+        })
     }
 
     /// The lesson as Markdown.

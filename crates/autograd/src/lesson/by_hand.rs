@@ -33,6 +33,8 @@ use crate::{
 pub struct ByHand {
     /// A row for each answer, in their order.
     pub rows: Vec<Compared>,
+    /// Whether the graph is so large that mistakes far from the answer were not looked for.
+    pub is_cut: bool,
 }
 
 /// An answer, compared.
@@ -127,7 +129,7 @@ fn compare(trace: &Trace, ids: &[u32], widened: &Widened<'_>, answers: &[(&str, 
         let difference = differences(ids, place, widened, &trace.nodes[place]);
         rows.push(row(&rules, place, answer, difference.as_ref(), &digits));
     }
-    Ok(ByHand { rows })
+    Ok(ByHand { rows, is_cut: rules.is_large() })
 }
 
 /// The node that an answer is about.
@@ -255,7 +257,12 @@ impl ByHand {
                     writeln!(sentences, "- {}: finite differences say that autodiff is wrong; check::nodes names the operation", row.name);
             }
             if row.diagnoses.is_empty() && row.agreement == Agreement::Wrong {
-                let _ = writeln!(sentences, "- {}: no single mistake that was tried gives this answer", row.name);
+                let _ = writeln!(
+                    sentences,
+                    "- {}: no single mistake that was tried gives this answer{}",
+                    row.name,
+                    if self.is_cut { "; on so large a graph only those close to it were" } else { "" }
+                );
             }
         }
         let page = Page::new("By hand, by autodiff and by finite differences")

@@ -281,10 +281,13 @@ impl Order {
         }
         match self.first_wrong.and_then(|k| self.lines[k].depth_first.as_ref()) {
             Some(passed) => page.text(format!(
-                "{} has {} of its {} contributions when its rule is asked, and passes on too little; nobody comes again to pass on the rest.",
+                "{} has {} of its {} contributions when its rule is asked, and passes on an incomplete gradient; nobody comes again to pass on the rest.",
                 passed.name, passed.received, passed.of
             )),
-            None => page.text("On this graph nothing goes wrong depth first: below each value that is used twice there is no further rule."),
+            None if self.missing.is_some() || self.lines.iter().all(|line| line.depth_first.is_none()) => {
+                page.text("Whether something goes wrong depth first cannot be said without those numbers.")
+            }
+            None => page.text("On this graph nothing goes wrong depth first: in this order, too, every contribution had come in time."),
         }
     }
 }

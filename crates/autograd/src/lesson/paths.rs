@@ -32,7 +32,7 @@ pub struct Paths {
     pub path_multiplications: u64,
     /// The additions of the products.
     pub path_additions: u64,
-    /// The multiplications of the sweep: one for each edge.
+    /// The multiplications of the sweep: one for each edge but those of the root, whose incoming gradient is 1.
     pub sweep_multiplications: u64,
     /// The additions of the sweep: one less than contributions, at each node.
     pub sweep_additions: u64,
@@ -127,7 +127,7 @@ pub fn paths(trace: &Trace) -> Result<Paths, Error> {
         edges,
         path_multiplications: total(&lengths).saturating_sub(all),
         path_additions: leaves.iter().fold(0u64, |sum, &leaf| sum.saturating_add(counts[leaf].saturating_sub(1))),
-        sweep_multiplications: edges,
+        sweep_multiplications: links.iter().flatten().filter(|link| link.from != Some(trace.root())).count() as u64,
         sweep_additions: joined,
         leaves: leaves.iter().map(to).collect(),
     })
@@ -148,8 +148,10 @@ fn write_out(trace: &Trace, links: &[Vec<Link<'_>>], found: &mut [Vec<OnePath>])
             found[end].push(OnePath { nodes, factors, product });
             continue;
         };
-        for link in links[visit].iter().rev() {
-            let (mut nodes, mut factors) = (nodes.clone(), factors.clone());
+        // The last one goes on with this path, so that a long chain is not copied again and again.
+        let mut path = Some((nodes, factors));
+        for (k, link) in links[visit].iter().enumerate().rev() {
+            let (mut nodes, mut factors) = if k == 0 { path.take() } else { path.clone() }.unwrap_or_default();
             nodes.push(link.into);
             factors.push(link.slope().unwrap_or(f64::NAN));
             waiting.push((nodes, factors));
@@ -192,7 +194,8 @@ impl Paths {
         table.row([paths, count(self.path_multiplications), count(self.path_additions)]);
         let edges = format!("one sweep over {}", plural(self.edges, "edge", "edges"));
         table.row([edges, count(self.sweep_multiplications), count(self.sweep_additions)]);
-        page.text("Paths share their first parts. The sweep multiplies what they have in common once, and so takes one multiplication for each edge:")
+        page.text("Paths share their first parts. The sweep multiplies what they have in common once, and so takes one multiplication for each edge \
+             behind the first ones:")
             .table(table)
     }
 }

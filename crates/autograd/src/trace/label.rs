@@ -52,6 +52,19 @@ impl Labels {
     }
 }
 
+/// Names that are not among those of the nodes: `dx` for the gradient by `x`, or `d(x)` if a node is called so already.
+pub(super) fn gradient_name(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let short = format!("d{name}");
+    if name.chars().count() <= 4 && !is_taken(&short) {
+        return short;
+    }
+    let mut long = format!("d({name})");
+    while is_taken(&long) {
+        long = format!("d({long})");
+    }
+    long
+}
+
 /// The layer that a name such as `layers.0.weight` belongs to: all but its last part.
 pub(super) fn group(name: &str) -> Option<&str> {
     name.rsplit_once('.').map(|(layer, _)| layer).filter(|layer| !layer.is_empty())

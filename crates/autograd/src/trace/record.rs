@@ -37,6 +37,8 @@ struct Recorder<'o, T: Real> {
     places: HashMap<u32, usize>,
     /// And the other way round.
     ids: Vec<u32>,
+    /// What nodes are called.
+    names: HashSet<String>,
     nodes: Vec<Node>,
     visits: Vec<Visit>,
     /// What has come together for each node.
@@ -69,9 +71,17 @@ impl<'o, T: Real> Recorder<'o, T> {
     fn new(tape: &Tape<T>, root: u32, options: &'o Options) -> Self {
         let ids = ancestors(tape, root);
         let places: HashMap<u32, usize> = ids.iter().enumerate().map(|(place, &id)| (id, place)).collect();
-        let mut recorder =
-            Recorder { options, places, nodes: Vec::with_capacity(ids.len()), visits: Vec::new(), sums: vec![None; ids.len()], ids };
+        let mut recorder = Recorder {
+            options,
+            places,
+            names: HashSet::new(),
+            nodes: Vec::with_capacity(ids.len()),
+            visits: Vec::new(),
+            sums: vec![None; ids.len()],
+            ids,
+        };
         let names = recorder.names(tape);
+        recorder.names = names.iter().map(|(name, _)| name.clone()).collect();
         for (place, (name, is_named)) in names.into_iter().enumerate() {
             let node = recorder.forward(tape, place, name, is_named);
             recorder.nodes.push(node);
@@ -132,7 +142,7 @@ impl<'o, T: Real> Recorder<'o, T> {
             graph::Kind::Variable | graph::Kind::Constant | graph::Kind::Scoped => None,
         };
         let (op, _) = tape.described(id);
-        let gradient_name = if name.chars().count() <= 4 { format!("d{name}") } else { format!("d({name})") };
+        let gradient_name = label::gradient_name(&name, |other| self.names.contains(other));
         Node {
             gradient_name,
             is_named,

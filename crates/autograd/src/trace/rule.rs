@@ -107,7 +107,7 @@ fn written<T: Real>(tape: &Tape<T>, id: u32, names: &[String]) -> Option<Express
             (Kind::Output(_), None) => None,
             (_, None) => match &node.value {
                 Value::Tensor(t) if t.len() == 1 => t.as_slice().first().map(|v| Expression::number(v.to_f64())),
-                _ => Some(Expression::name("c")),
+                _ => Some(Expression::name("constant")),
             },
         };
         formulas.push(formula);

@@ -1,6 +1,9 @@
 //! A trace as a picture: the graph with its values and gradients, drawn without any other program.
 
-use std::{collections::HashSet, fmt::Write};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write,
+};
 
 use super::{
     Array, Kind, Trace,
@@ -94,15 +97,14 @@ impl Trace {
             return (single(), None);
         }
         let mut parts: Vec<Vec<usize>> = Vec::new();
-        let mut groups: Vec<Option<&str>> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
         for (node, of) in self.nodes.iter().enumerate() {
-            let group = of.group.as_deref();
-            if let Some(k) = groups.iter().position(|other| group.is_some() && *other == group) {
-                parts[k].push(node);
-            } else {
-                groups.push(group);
-                parts.push(vec![node]);
+            let new = parts.len();
+            let place = of.group.as_deref().map_or(new, |group| *places.entry(group).or_insert(new));
+            if place == new {
+                parts.push(Vec::new());
             }
+            parts[place].push(node);
         }
         let n = self.nodes.len();
         if parts.len() <= READABLE {

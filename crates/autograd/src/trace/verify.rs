@@ -47,8 +47,8 @@ impl Sum {
 }
 
 impl Trace {
-    /// Multiplies every upstream gradient with its local derivative again, adds what belongs together, and compares with the contributions
-    /// and gradients of the run. Gives the largest deviation found, relative to the sizes of the terms added.
+    /// Multiplies upstream gradients with local derivatives again, adds what belongs together, and compares with the contributions and
+    /// gradients of the run: every element of operations that work element by element, and of others the entry that is written out. Gives the largest deviation found, relative to the sizes of the terms added.
     ///
     /// Arrays whose elements were not kept are passed over.
     ///
@@ -80,7 +80,14 @@ impl Trace {
                 }
                 if let Some(entry) = &edge.entry {
                     let terms = entry.terms.iter().map(|term| product(term.upstream, term.local));
-                    compare("the entry written out", &Sum::of(terms.chain([entry.omitted_sum])), entry.total)?;
+                    let sum = Sum::of(terms.chain([entry.omitted_sum]));
+                    compare("the entry written out", &sum, entry.total)?;
+                    // It is an entry of what was added.
+                    let shape = edge.contribution.as_ref().map_or(&[][..], |d| d.shape.as_slice());
+                    let at = entry.position.iter().zip(shape).fold(0, |index, (at, length)| index * length + at);
+                    if let Some(printed) = contribution.get(at) {
+                        compare("the entry written out", &sum, *printed)?;
+                    }
                 }
                 let before = sums[edge.into].take().unwrap_or_else(|| vec![0.0; contribution.len()]);
                 let Some(printed) = edge.sum.as_ref().and_then(|sum| sum.elements.as_ref()) else { continue };

@@ -212,7 +212,10 @@ impl Profile {
         let (ratio, factor) = self.shrinkage()?;
         let n = self.layers.len() - 1;
         let word = match ratio {
-            r if r == 0.0 || r.is_nan() => return Some("no gradient at all reaches the first layer".to_owned()),
+            r if r == 0.0 || self.layers.iter().all(|layer| layer.z_gradient == 0.0) => {
+                return Some("no gradient at all reaches the first layer".to_owned());
+            }
+            r if r.is_nan() => return Some("gradients are not finite".to_owned()),
             r if r < 1e-3 => "vanish",
             r if r > 1e3 => "explode",
             _ => return None,

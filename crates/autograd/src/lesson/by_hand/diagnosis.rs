@@ -10,8 +10,6 @@ use crate::{
     trace::{Edge, Trace},
 };
 
-/// Graphs with more edges than this are not swept once for each edge.
-const MOST_EDGES: usize = 400;
 /// Not more explanations than this are told.
 const MOST: usize = 4;
 
@@ -187,7 +185,7 @@ fn near(search: &mut Search<'_>, rules: &Rules<'_>, place: usize) {
 /// Local derivatives forgotten and paths left out, anywhere between the root and the node.
 fn far(search: &mut Search<'_>, rules: &Rules<'_>, place: usize) {
     let trace = rules.trace;
-    if rules.links.iter().map(Vec::len).sum::<usize>() > MOST_EDGES {
+    if rules.is_large() {
         return;
     }
     for (visit, links) in rules.links.iter().enumerate().filter(|(visit, _)| trace.visits[*visit].node > place) {

@@ -8,6 +8,9 @@ use crate::{
     trace::{Trace, pulled_back},
 };
 
+/// Graphs with more edges than this are not swept once for each edge.
+const MOST_EDGES: usize = 400;
+
 /// The rules of a run, to be asked again.
 pub(super) struct Rules<'t> {
     pub(super) trace: &'t Trace,
@@ -29,6 +32,11 @@ pub(super) enum Change {
 impl<'t> Rules<'t> {
     pub(super) fn new(trace: &'t Trace, ids: &'t [u32], graph: Option<Graph<f64>>) -> Self {
         Rules { trace, links: links(trace), ids, graph }
+    }
+
+    /// Whether it would take too long to try a mistake at every edge.
+    pub(super) fn is_large(&self) -> bool {
+        self.links.iter().map(Vec::len).sum::<usize>() > MOST_EDGES
     }
 
     /// What rounding may do to a gradient.

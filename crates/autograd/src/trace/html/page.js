@@ -108,7 +108,7 @@ const PAN = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowD
 document.addEventListener("keydown", event => {
   const { target, key } = event;
   if (event.ctrlKey || event.metaKey || event.altKey || target.matches("select, textarea, input:not([type=range])") && !(target.id === "answer" && !target.value && key.startsWith("Arrow"))) return;
-  if (key === " " && target.matches("button, a")) return;
+  if (key === " " && target.matches("button, a, summary")) return;
   if (event.shiftKey && PAN[key]) { view.x += PAN[key][0]; view.y += PAN[key][1]; look(true); event.preventDefault(); return; }
   if (!Object.hasOwn(KEYS, key)) return;
   event.preventDefault();
