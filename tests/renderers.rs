@@ -27,7 +27,7 @@ fn circuit() -> Trace {
 }
 
 /// Matt Mazur, "A Step by Step Backpropagation Example".
-fn mazur() -> Trace {
+pub(crate) fn mazur() -> Trace {
     let g = Graph::<f64>::new();
     let leaf = |name: &str, v: f64| g.variable(v).named(name);
     let (i1, i2) = (g.constant(0.05).named("i1"), g.constant(0.10).named("i2"));

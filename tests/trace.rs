@@ -130,19 +130,7 @@ fn the_sigmoid_neuron_of_cs231n() {
 /// Matt Mazur, "A Step by Step Backpropagation Example": two inputs, two hidden and two output neurons, with one bias a layer.
 #[test]
 fn the_network_of_mazur() {
-    let g = Graph::<f64>::new();
-    let leaf = |name: &str, v: f64| g.variable(v).named(name);
-    let (i1, i2) = (g.constant(0.05).named("i1"), g.constant(0.10).named("i2"));
-    let [w1, w2, w3, w4] = [("w1", 0.15), ("w2", 0.20), ("w3", 0.25), ("w4", 0.30)].map(|(n, v)| leaf(n, v));
-    let [w5, w6, w7, w8] = [("w5", 0.40), ("w6", 0.45), ("w7", 0.50), ("w8", 0.55)].map(|(n, v)| leaf(n, v));
-    let (b1, b2) = (leaf("b1", 0.35), leaf("b2", 0.60));
-    let h1 = (w1 * i1 + w2 * i2 + b1).named("net_h1").sigmoid().named("out_h1");
-    let h2 = (w3 * i1 + w4 * i2 + b1).sigmoid().named("out_h2");
-    let o1 = (w5 * h1 + w6 * h2 + b2).named("net_o1").sigmoid().named("out_o1");
-    let o2 = (w7 * h1 + w8 * h2 + b2).sigmoid().named("out_o2");
-    let e1 = (0.5 * (g.constant(0.01) - o1).square()).named("E_o1");
-    let e2 = (0.5 * (g.constant(0.99) - o2).square()).named("E_o2");
-    let trace = (e1 + e2).named("E").trace().unwrap();
+    let trace = crate::renderers::mazur();
     for (name, published, digits) in [
         ("net_h1", 0.3775, 4),
         ("out_h1", 0.593269992, 9),

@@ -437,7 +437,8 @@ fn broadcast_message(left: &Shape, right: &Shape) -> String {
     )
 }
 
-fn plural(count: usize, one: &str, many: &str) -> String {
+/// So many of something.
+pub(crate) fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 

@@ -110,3 +110,12 @@ pub(super) fn is_same(a: &[f64], b: &[f64]) -> bool {
     let scale = a.iter().chain(b).filter(|v| v.is_finite()).fold(0f64, |m, v| m.max(v.abs()));
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-10 * scale)
 }
+
+/// The visit in which the rule of each node is asked.
+pub(super) fn visit_of(trace: &Trace) -> Vec<Option<usize>> {
+    let mut visit_of = vec![None; trace.nodes.len()];
+    for (v, visit) in trace.visits.iter().enumerate() {
+        visit.upstream.iter().for_each(|(node, _)| visit_of[*node] = Some(v));
+    }
+    visit_of
+}

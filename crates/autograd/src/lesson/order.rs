@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     Page, Table, count,
-    link::{Link, add, is_same, links},
+    link::{Link, add, is_same, links, visit_of},
     maybe, plural, short, unknown_rule,
 };
 use crate::trace::{Array, Trace};
@@ -170,15 +170,6 @@ fn recurse(trace: &Trace, links: &[Vec<Link<'_>>]) -> Option<Sums> {
         }
     }
     Some(sums)
-}
-
-/// The visit in which the rule of each node is asked.
-fn visit_of(trace: &Trace) -> Vec<Option<usize>> {
-    let mut visit_of = vec![None; trace.nodes.len()];
-    for (v, visit) in trace.visits.iter().enumerate() {
-        visit.upstream.iter().for_each(|(node, _)| visit_of[*node] = Some(v));
-    }
-    visit_of
 }
 
 /// The walk depth first: a rule is asked when its node is first reached.

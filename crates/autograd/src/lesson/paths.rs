@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     Page, Table, count,
-    link::{Link, links},
+    link::{Link, links, visit_of},
     plural, refused,
 };
 use crate::{
@@ -135,10 +135,7 @@ pub fn paths(trace: &Trace) -> Result<Paths, Error> {
 
 /// All paths, by the leaf at which they end.
 fn write_out(trace: &Trace, links: &[Vec<Link<'_>>], found: &mut [Vec<OnePath>]) {
-    let mut visit_of = vec![None; trace.nodes.len()];
-    for (v, visit) in trace.visits.iter().enumerate() {
-        visit.upstream.iter().for_each(|(node, _)| visit_of[*node] = Some(v));
-    }
+    let visit_of = visit_of(trace);
     let mut waiting: Vec<(Vec<usize>, Vec<f64>)> = vec![(vec![trace.root()], Vec::new())];
     while let Some((nodes, factors)) = waiting.pop() {
         let end = nodes.last().copied().unwrap_or_default();

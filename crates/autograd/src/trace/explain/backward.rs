@@ -1,8 +1,9 @@
 //! A step of the backward pass in words.
 
-use super::{Explanation, Topic, counted, listed};
+use super::{Explanation, Topic, listed};
 use crate::{
     elementary::{Expression, Part},
+    error::plural,
     trace::{Array, Choice, Edge, Entry, Node, Notation, Trace, Visit},
 };
 
@@ -192,7 +193,7 @@ fn turn(out: &mut Explanation, trace: &Trace, at: usize, visit: &Visit) {
         return;
     }
     let (received, expected, users) = trace.received(at, &outputs);
-    let count = counted(expected, "contribution is there", "contributions are there");
+    let count = plural(expected, "contribution is there", "contributions are there");
     out.note(Topic::Turn, format!("It is the turn of {names}: {received} of {count}, from {}", listed(&users)));
 }
 
@@ -208,15 +209,15 @@ fn broadcast(out: &mut Explanation, x: &str, edge: &Edge, d: &Array, node: &Node
 
 fn chosen(choice: &Choice, edge: &Edge) -> String {
     let Choice { passed, of, ties } = *choice;
-    let elements = counted(of, "element gets", "elements get");
+    let elements = plural(of, "element gets", "elements get");
     let passes =
         if passed == of { format!("All of {elements} a gradient") } else { format!("{passed} of {elements} a gradient, the others 0") };
     match (ties, &edge.local_formula) {
         (0, _) => passes,
         (_, Some(local)) => {
-            format!("{passes}; {} exactly at a kink, where {local} decides, by convention", counted(ties, "stands", "stand"))
+            format!("{passes}; {} exactly at a kink, where {local} decides, by convention", plural(ties, "stands", "stand"))
         }
-        (_, None) => format!("{passes}; {} it with others of the same size, by convention", counted(ties, "shares", "share")),
+        (_, None) => format!("{passes}; {} it with others of the same size, by convention", plural(ties, "shares", "share")),
     }
 }
 
@@ -246,7 +247,7 @@ fn written_out(out: &mut Explanation, trace: &Trace, visit: &Visit, edge: &Edge,
     }
     let all = entry.terms.len() + entry.omitted;
     let mut text =
-        format!("Its largest entry, {}", counted(all, "product of gradient and derivative", "products of gradient and derivative"));
+        format!("Its largest entry, {}", plural(all, "product of gradient and derivative", "products of gradient and derivative"));
     if left > 0 {
         text.extend([", of which ", &left.to_string(), " are not written out"]);
     }
@@ -279,12 +280,12 @@ fn add_up(out: &mut Explanation, trace: &Trace, at: usize, edge: &Edge, into: &N
         match (edge.nth == edge.of, is_leaf) {
             (false, _) => format!("{} of {} contributions: the gradient of {name} is not complete yet", edge.nth, edge.of),
             (true, false) => {
-                format!("{} of {}: the gradient of {name} is complete", edge.nth, counted(edge.of, "contribution", "contributions"))
+                format!("{} of {}: the gradient of {name} is complete", edge.nth, plural(edge.of, "contribution", "contributions"))
             }
             (true, true) => format!(
                 "{} of {}: this is the derivative of {} by {name}",
                 edge.nth,
-                counted(edge.of, "contribution", "contributions"),
+                plural(edge.of, "contribution", "contributions"),
                 trace.named(trace.root()).text
             ),
         },

@@ -1,7 +1,10 @@
 //! A step of the forward pass in words.
 
-use super::{Explanation, Topic, counted, listed};
-use crate::trace::{Kind, Node, Notation, Trace};
+use super::{Explanation, Topic, listed};
+use crate::{
+    error::plural,
+    trace::{Kind, Node, Notation, Trace},
+};
 
 /// Nodes whose numbers are kept cost so much each.
 pub(super) fn bytes(trace: &Trace, at: &[usize]) -> usize {
@@ -81,7 +84,7 @@ fn remember(out: &mut Explanation, trace: &Trace, at: usize, node: &Node) {
         (false, false) => "Nothing is kept: its rule needs no value of the forward pass".to_owned(),
         (true, false) => format!(
             "Its own value is kept ({}), and that is enough: the {} need not be",
-            counted(bytes(trace, &node.kept), "byte", "bytes"),
+            plural(bytes(trace, &node.kept), "byte", "bytes"),
             if node.inputs.len() == 1 { "input" } else { "inputs" }
         ),
         (_, true) => {
@@ -91,7 +94,7 @@ fn remember(out: &mut Explanation, trace: &Trace, at: usize, node: &Node) {
             let are = if node.kept.len() == 1 { "is" } else { "are" };
             format!(
                 "{names} {are} kept ({}): the rule reads {}{rest}",
-                counted(bytes(trace, &node.kept), "byte", "bytes"),
+                plural(bytes(trace, &node.kept), "byte", "bytes"),
                 it(node.kept.len())
             )
         }

@@ -1,7 +1,10 @@
 //! A trace as a whole in words, and the visits of its backward pass.
 
-use super::{counted, forward, listed};
-use crate::trace::{Kind, Notation, Trace, Visit};
+use super::{forward, listed};
+use crate::{
+    error::plural,
+    trace::{Kind, Notation, Trace, Visit},
+};
 
 impl Trace {
     /// What the trace is of, and how long it is.
@@ -9,8 +12,8 @@ impl Trace {
         let root = self.root();
         let value = self.nodes.get(root).map_or_else(Notation::default, |node| self.named(root).is(&node.value));
         let contributions = self.visits.iter().flat_map(|visit| &visit.edges).filter(|edge| edge.contribution.is_some()).count();
-        let forward = counted(self.nodes.len(), "value", "values");
-        let backward = counted(contributions, "contribution", "contributions");
+        let forward = plural(self.nodes.len(), "value", "values");
+        let backward = plural(contributions, "contribution", "contributions");
         format!("{}: {forward} forward, {backward} backward, in {}", value.text, self.element)
     }
 
@@ -19,9 +22,9 @@ impl Trace {
         let mut kept: Vec<usize> = self.nodes.iter().flat_map(|node| node.kept.iter().copied()).collect();
         kept.sort_unstable();
         kept.dedup();
-        let bytes = counted(forward::bytes(self, &kept), "byte", "bytes");
+        let bytes = plural(forward::bytes(self, &kept), "byte", "bytes");
         let are = if kept.len() == 1 { "is" } else { "are" };
-        format!("{} {are} kept for the backward pass: {bytes}", counted(kept.len(), "value", "values"))
+        format!("{} {are} kept for the backward pass: {bytes}", plural(kept.len(), "value", "values"))
     }
 
     /// What `dx` stands for, shown on the first leaf.
