@@ -319,7 +319,7 @@ fn the_readme_shows_what_is_printed() {
 fn names_of_gradients_are_nobody_elses() {
     let g = Graph::<f64>::new();
     let (x, dx, c) = (g.variable(tensor![2.0, 3.0]).named("x"), g.variable(5.0).named("dx"), g.variable(7.0).named("c"));
-    let y = (x.sum() * dx * c).named("dx_2");
+    let y = (x.sum() * dx * c * g.variable(2.0).named("(x)")).named("dx_2");
     let trace = y.trace().unwrap();
     let mut names: Vec<&str> = trace.nodes.iter().flat_map(|node| [&*node.name, &*node.gradient_name]).collect();
     let count = names.len();

@@ -37,7 +37,7 @@ struct Recorder<'o, T: Real> {
     places: HashMap<u32, usize>,
     /// And the other way round.
     ids: Vec<u32>,
-    /// What nodes are called.
+    /// What nodes and their gradients are called.
     names: HashSet<String>,
     nodes: Vec<Node>,
     visits: Vec<Visit>,
@@ -84,6 +84,7 @@ impl<'o, T: Real> Recorder<'o, T> {
         recorder.names = names.iter().map(|(name, _)| name.clone()).collect();
         for (place, (name, is_named)) in names.into_iter().enumerate() {
             let node = recorder.forward(tape, place, name, is_named);
+            recorder.names.insert(node.gradient_name.clone());
             recorder.nodes.push(node);
         }
         recorder.group();
