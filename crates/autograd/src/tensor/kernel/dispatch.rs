@@ -5,6 +5,8 @@ use pulp::{Arch, NullaryFnOnce};
 /// A loop that is compiled for several instruction sets. `run` must be `#[inline(always)]`, all the way down.
 pub(crate) trait Kernel {
     type Output;
+    /// Whether it is compiled for vectors of 512 bits, too. What computes single numbers has no use for them.
+    const WIDE: bool = true;
     fn run<const FMA: bool>(self) -> Self::Output;
 }
 
@@ -22,6 +24,10 @@ impl<K: Kernel> NullaryFnOnce for WithFma<K> {
 #[inline]
 pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     match Arch::new() {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        Arch::V4(simd) if K::WIDE => simd.vectorize(WithFma(kernel)),
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        Arch::V4(simd) => (*simd).vectorize(WithFma(kernel)),
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         Arch::V3(simd) => simd.vectorize(WithFma(kernel)),
         // Every aarch64 has a fused multiply-add and NEON.

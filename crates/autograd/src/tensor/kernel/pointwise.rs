@@ -331,6 +331,7 @@ struct One<'a, T, F, const N: usize> {
 
 impl<T: Real, F: Function<N>, const N: usize> Kernel for One<'_, T, F, N> {
     type Output = T;
+    const WIDE: bool = false;
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
         self.function.value(lanes::<T, N, FMA, false>(self.x)).0.0
@@ -442,6 +443,7 @@ struct OneGradient<'a, T, F, const N: usize> {
 
 impl<T: Real, F: Function<N>, const N: usize> Kernel for OneGradient<'_, T, F, N> {
     type Output = [T; N];
+    const WIDE: bool = false;
     #[inline(always)]
     fn run<const FMA: bool>(self) -> [T; N] {
         gradient::<T, F, N, FMA, false>(self.function, self.x, self.y, self.g)
@@ -673,6 +675,7 @@ struct OneTangent<'a, T, F, const N: usize> {
 
 impl<T: Real, F: Function<N>, const N: usize> Kernel for OneTangent<'_, T, F, N> {
     type Output = T;
+    const WIDE: bool = false;
     #[inline(always)]
     fn run<const FMA: bool>(self) -> T {
         slope_along::<T, F, N, FMA>(self.function, self.x, self.dx, self.y)
