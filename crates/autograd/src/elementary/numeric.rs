@@ -211,18 +211,15 @@ macro_rules! numeric {
 
             #[inline(always)]
             fn exp<const FMA: bool>(self) -> Self {
-                let (n, q) = $t::split_exp::<FMA>(self);
-                // The power of two is applied in two halves: neither over- nor underflows before the result does.
-                let half = $t::round_to_integer(n * 0.5);
-                (1.0 + q) * $t::exp2_integer(half) * $t::exp2_integer(n - half)
+                let (power, q) = $t::split_exp::<FMA>($t::within(self, $lowest, $highest));
+                let (a, b) = power.halves();
+                $t::fma::<FMA>(q, a, a) * b
             }
             #[inline(always)]
             fn exp_moderate<const FMA: bool>(self) -> Self {
-                // Written so that NaN stays.
-                let x = if self < -$t::MODERATE { -$t::MODERATE } else { self };
-                let x = if x > $t::MODERATE { $t::MODERATE } else { x };
-                let (n, q) = $t::split_exp_inside::<FMA>(x);
-                (1.0 + q) * $t::exp2_integer(n)
+                let (power, q) = $t::split_exp::<FMA>($t::within(self, -$t::MODERATE, $t::MODERATE));
+                let power = power.whole();
+                $t::fma::<FMA>(q, power, power)
             }
             #[inline(always)]
             fn is_moderate(self) -> bool {
@@ -230,12 +227,11 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn expm1<const FMA: bool>(self) -> Self {
-                let (n, q) = $t::split_exp::<FMA>(self);
-                let half = $t::round_to_integer(n * 0.5);
-                let (a, b) = ($t::exp2_integer(half), $t::exp2_integer(n - half));
+                let (power, q) = $t::split_exp::<FMA>($t::within(self, $lowest, $highest));
+                let (a, b) = power.halves();
                 // 2ⁿ(1 + q) − 1, with 2ⁿ − 1 exact where q matters.
                 let small = $t::fma::<FMA>(q * a, b, a * b - 1.0);
-                let large = (1.0 + q) * a * b;
+                let large = $t::fma::<FMA>(q, a, a) * b;
                 if self > $t::from($mantissa) {
                     large
                 } else if self == 0.0 {
@@ -294,8 +290,8 @@ macro_rules! numeric {
                 // 1 − e^(−2|x|), which beyond the limit is 1 to the last bit; NaN stays.
                 let x = -2.0 * $t::abs(self);
                 let x = if x < -$certain { -$certain } else { x };
-                let (n, q) = $t::split_exp_inside::<FMA>(x);
-                let power = $t::exp2_integer(n);
+                let (power, q) = $t::split_exp::<FMA>(x);
+                let power = power.whole();
                 let e = $t::fma::<FMA>(q, power, power - 1.0);
                 (-e / (2.0 + e)).copysign(self)
             }
@@ -315,14 +311,12 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn exp2<const FMA: bool>(self) -> Self {
-                // Below and above, the result is 0 or infinite; written so that NaN stays.
-                let x = if self < $lowest_exponent { $lowest_exponent } else { self };
-                let x = if x > $highest_exponent { $highest_exponent } else { x };
-                let n = $t::round_to_integer(x);
-                let r = (x - n) * std::$t::consts::LN_2;
-                let q = $t::fma::<FMA>(r * r, $t::polynomial::<FMA, _>(r, &$exp_poly), r);
-                let half = $t::round_to_integer(n * 0.5);
-                (1.0 + q) * $t::exp2_integer(half) * $t::exp2_integer(n - half)
+                // Below and above, the result is 0 or infinite.
+                let x = $t::within(self, $lowest_exponent, $highest_exponent);
+                let power = PowerOfTwo(x + $t::EXPONENT);
+                let r = (x - power.exponent()) * std::$t::consts::LN_2;
+                let (a, b) = power.halves();
+                $t::fma::<FMA>($t::expm1_inside::<FMA>(r), a, a) * b
             }
             #[inline(always)]
             fn log2<const FMA: bool>(self) -> Self {
@@ -493,21 +487,23 @@ macro_rules! numeric {
                 const MAGIC: $t = 1.5 * ((1 as $bits) << $mantissa) as $t + $bias;
                 $t::from_bits((k + MAGIC).to_bits() << $mantissa)
             }
-            /// x = n·ln 2 + r with |r| ≤ ln 2 / 2, as n and e^r − 1.
             #[inline(always)]
-            fn split_exp<const FMA: bool>(x: Self) -> (Self, Self) {
-                // Written so that NaN stays.
-                let x = if x < $lowest { $lowest } else { x };
-                let x = if x > $highest { $highest } else { x };
-                $t::split_exp_inside::<FMA>(x)
+            fn within(x: Self, low: Self, high: Self) -> Self {
+                let x = if x < low { low } else { x };
+                if x > high { high } else { x }
             }
-            /// The same for x of moderate size.
+            const EXPONENT: $t = 1.5 * ((1 as $bits) << $mantissa) as $t + 2.0 * $bias;
             #[inline(always)]
-            fn split_exp_inside<const FMA: bool>(x: Self) -> (Self, Self) {
-                let n = $t::round_to_integer(x * std::$t::consts::LOG2_E);
+            fn split_exp<const FMA: bool>(x: Self) -> (PowerOfTwo<Self>, Self) {
+                let power = PowerOfTwo($t::fma::<FMA>(x, std::$t::consts::LOG2_E, $t::EXPONENT));
+                let n = power.exponent();
                 let r = $t::fma::<FMA>(n, -$ln2_hi, x);
                 let r = $t::fma::<FMA>(n, -$ln2_lo, r);
-                (n, $t::fma::<FMA>(r * r, $t::polynomial::<FMA, _>(r, &$exp_poly), r))
+                (power, $t::expm1_inside::<FMA>(r))
+            }
+            #[inline(always)]
+            fn expm1_inside<const FMA: bool>(r: Self) -> Self {
+                $t::fma::<FMA>(r * r, $t::polynomial::<FMA, _>(r, &$exp_poly), r)
             }
             /// x = 2ᵏ(1 + f) with 1 + f between √½ and √2, as f and k.
             #[inline(always)]
@@ -525,8 +521,33 @@ macro_rules! numeric {
                 (f, k)
             }
         }
+
+        impl PowerOfTwo<$t> {
+            /// n.
+            #[inline(always)]
+            fn exponent(self) -> $t {
+                self.0 - $t::EXPONENT
+            }
+            /// 2ⁿ, a normal number.
+            #[inline(always)]
+            fn whole(self) -> $t {
+                $t::from_bits((self.0.to_bits() - $bias as $bits) << $mantissa)
+            }
+            /// Two factors of 2ⁿ: applied one after the other, neither over- nor underflows before the result does.
+            #[inline(always)]
+            fn halves(self) -> ($t, $t) {
+                let bits = self.0.to_bits();
+                let half = bits >> 1;
+                ($t::from_bits(half << $mantissa), $t::from_bits((bits - half) << $mantissa))
+            }
+        }
     };
 }
+
+/// 2ⁿ, kept as a number whose last bits are n plus twice the bias of exponents: what adding 1.5·2^mantissa, which rounds to an integer, leaves.
+/// Shifted to the place of the exponent they are the power, with the rest shifted out.
+#[derive(Clone, Copy)]
+struct PowerOfTwo<T>(T);
 
 /// c₀ + c₁x + c₂x² + …: neighbours are joined, then pairs, then fours, so that few steps wait for each other (G. Estrin 1960). Loops over
 /// such functions are bound by the length of that chain.
@@ -566,24 +587,32 @@ trait Primitives: Copy {
     fn polynomial<const FMA: bool, const N: usize>(x: Self, c: &[Self; N]) -> Self;
     fn round_to_integer(x: Self) -> Self;
     fn exp2_integer(k: Self) -> Self;
-    fn split_exp<const FMA: bool>(x: Self) -> (Self, Self);
-    fn split_exp_inside<const FMA: bool>(x: Self) -> (Self, Self);
+    /// x, moved to the ends of a range; NaN stays.
+    fn within(x: Self, low: Self, high: Self) -> Self;
+    /// Added to a number, it makes a [`PowerOfTwo`].
+    const EXPONENT: Self;
+    /// x = n·ln 2 + r with |r| ≤ ln 2 / 2, as 2ⁿ and e^r − 1.
+    fn split_exp<const FMA: bool>(x: Self) -> (PowerOfTwo<Self>, Self);
+    /// e^r − 1 for |r| ≤ ln 2 / 2.
+    fn expm1_inside<const FMA: bool>(r: Self) -> Self;
     fn split_ln(x: Self) -> (Self, Self);
 }
 
 numeric!(f64, u64, double, mantissa: 52u8, bias: 1023.0,
     ln2: (6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10),
     exp: (-746.0, 710.0), certain: 40.0,
-    // 1/k! for k = 2, 3, …: the first term left out is below 4e-18 of the result.
-    exp_poly: [1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0, 1.0 / 40320.0, 1.0 / 362_880.0,
-        1.0 / 3_628_800.0, 1.0 / 39_916_800.0, 1.0 / 479_001_600.0, 1.0 / 6_227_020_800.0],
+    // (eʳ − 1 − r)/r², minimax to 2⁻⁵⁷ of eʳ.
+    exp_poly: [0.500_000_000_000_001_1, 0.166_666_666_666_664_13, 4.166_666_666_653_016e-2, 8.333_333_333_494_47e-3,
+        1.388_888_894_362_993_8e-3, 1.984_126_950_655_999_4e-4, 2.480_149_309_906_733e-5, 2.755_758_639_170_296e-6,
+        2.763_024_832_698_592_6e-7, 2.500_005_566_675_992e-8],
     ln_even: [3.999_999_999_940_942e-1, 2.222_219_843_214_978_4e-1, 1.531_383_769_920_937_3e-1],
     ln_odd: [6.666_666_666_666_735e-1, 2.857_142_874_366_239e-1, 1.818_357_216_161_805e-1, 1.479_819_860_511_658_6e-1],
     subnormal: (18_014_398_509_481_984.0, 54.0), exponents: (-1100.0, 1024.0));
 numeric!(f32, u32, single, mantissa: 23u8, bias: 127.0,
     ln2: (6.931_457_5e-1, 1.428_606_8e-6),
     exp: (-105.0, 89.0), certain: 20.0,
-    exp_poly: [1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0],
+    // To 2⁻²⁸.
+    exp_poly: [0.499_999_93, 0.166_665_21, 4.166_839e-2, 8.368_717e-3, 1.381_460_5e-3],
     ln_even: [4.000_097_2e-1, 2.427_907_9e-1],
     ln_odd: [6.666_666e-1, 2.849_878_7e-1],
     subnormal: (33_554_432.0, 25.0), exponents: (-160.0, 128.0));

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Operands are brought together in blocks of this many elements, which stay in the innermost cache.
-const BLOCK: usize = 256;
+const BLOCK: usize = 1024;
 /// Elements are computed in steps of so many, the last one padded. Without optimisation there are no vectors to fill.
 const STEP: usize = if cfg!(debug_assertions) { 4 } else { 16 };
 
@@ -151,8 +151,6 @@ type Steps<'f, T, const N: usize, const D: usize, const L: usize, const Q: usize
 struct Rule<'f, T, const N: usize, const D: usize, const L: usize, const Q: usize> {
     steps: &'f Steps<'f, T, N, D, L, Q>,
     one: &'f (dyn Fn([T; N], [T; D], [T; L]) -> [T; Q] + Sync + 'f),
-    /// The results that anybody asks for.
-    needs: [bool; Q],
 }
 
 impl<T: Real, const N: usize, const D: usize, const L: usize> Sources<'_, T, N, D, L> {
@@ -168,18 +166,17 @@ impl<T: Real, const N: usize, const D: usize, const L: usize> Sources<'_, T, N, 
         }
     }
 
-    /// Computes the elements from `start` on, at most a block, into `out`.
-    fn compute<const Q: usize>(&mut self, rule: &Rule<'_, T, N, D, L, Q>, start: usize, out: &mut [&mut [T]; Q]) {
-        let n = out[0].len();
+    /// Computes `n` elements from `start` on, at most a block, into `out`.
+    fn compute<const Q: usize>(&mut self, rule: &Rule<'_, T, N, D, L, Q>, (start, n): (usize, usize), out: &mut [&mut [T]; Q]) {
         self.prepare(start, n);
         self.group(start, n).compute(rule, out);
     }
 }
 
 impl<T: Real, const N: usize, const D: usize, const L: usize> Group<'_, T, N, D, L> {
-    /// Computes as many elements as there are in each of `out`. The steps leave out those that are no whole one.
+    /// Computes all elements, into each of `out` that is not empty, as what nobody needs is. The steps leave out those that are no whole one.
     fn compute<const Q: usize>(&self, rule: &Rule<'_, T, N, D, L, Q>, out: &mut [&mut [T]; Q]) {
-        let n = out[0].len();
+        let n = self.x[0].len();
         let (whole, rest) = (n - n % STEP, n % STEP);
         if whole > 0 {
             (rule.steps)(self, out);
@@ -190,22 +187,25 @@ impl<T: Real, const N: usize, const D: usize, const L: usize> Group<'_, T, N, D,
             let padded = Group { x: slices(&x), dx: slices(&dx), rest: slices(&others) };
             (rule.steps)(&padded, &mut results.each_mut().map(|result| &mut result[..]));
             for (out, result) in out.iter_mut().zip(&results) {
-                copy(&mut out[whole..], result);
+                if let Some(out) = out.get_mut(whole..) {
+                    copy(out, result);
+                }
             }
         }
-        if dispatch(HasNan { of: out, needs: rule.needs }) {
+        if dispatch(HasNan(out)) {
             self.compute_again(rule, out);
         }
     }
 
     #[cold]
     fn compute_again<const Q: usize>(&self, rule: &Rule<'_, T, N, D, L, Q>, out: &mut [&mut [T]; Q]) {
-        for i in 0..out[0].len() {
-            if (0..Q).any(|q| rule.needs[q] && out[q][i].is_nan()) {
+        for i in 0..self.x[0].len() {
+            let mut missing = out.each_mut().map(|out| out.get_mut(i).filter(|v| v.is_nan()));
+            if missing.iter().any(Option::is_some) {
                 let one = (rule.one)(self.x.map(|x| x[i]), self.dx.map(|dx| dx[i]), self.rest.map(|rest| rest[i]));
-                for (out, one) in out.iter_mut().zip(one) {
-                    if out[i].is_nan() {
-                        out[i] = one;
+                for (missing, one) in missing.iter_mut().zip(one) {
+                    if let Some(missing) = missing {
+                        **missing = one;
                     }
                 }
             }
@@ -214,10 +214,7 @@ impl<T: Real, const N: usize, const D: usize, const L: usize> Group<'_, T, N, D,
 }
 
 /// Whether any number is NaN. There is no way out at each of them, which would keep the loop from being vectorised.
-struct HasNan<'a, 'o, T, const N: usize> {
-    of: &'a [&'o mut [T]; N],
-    needs: [bool; N],
-}
+struct HasNan<'a, 'o, T, const N: usize>(&'a [&'o mut [T]; N]);
 
 impl<T: Real, const N: usize> Kernel for HasNan<'_, '_, T, N> {
     type Output = bool;
@@ -225,10 +222,8 @@ impl<T: Real, const N: usize> Kernel for HasNan<'_, '_, T, N> {
     fn run<const FMA: bool>(self) -> bool {
         let mut found = false;
         for k in 0..N {
-            if self.needs[k] {
-                for v in &*self.of[k] {
-                    found |= v.is_nan();
-                }
+            for v in &*self.0[k] {
+                found |= v.is_nan();
             }
         }
         found
@@ -272,7 +267,7 @@ impl<T: Real, E: Element<T, N, D, L, Q>, const N: usize, const D: usize, const L
     fn run<const FMA: bool>(self) {
         let Straight { element, group, out } = self;
         let mut at = 0;
-        while at + STEP <= out[0].len() {
+        while at + STEP <= group.x[0].len() {
             let Some(first) = group.x[0].get(at..).and_then(|slice| slice.first_chunk::<STEP>()) else { return };
             let (x, dx, rest) = (step(&group.x, at, first), step(&group.dx, at, first), step(&group.rest, at, first));
             let mut results = [[T::ZERO; STEP]; Q];
@@ -388,7 +383,7 @@ pub(crate) fn add_to<T: Real>(sum: &mut [T], d: &[T]) {
 fn map_arrays<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
     let element = ValueOf(*function);
     let steps = &|group: &Group<'_, T, N, 0, 0>, out: &mut [&mut [T]; 1]| dispatch(Straight { element: &element, group, out });
-    map_by(x, &Rule { steps, one: &|x, [], []| [complete(One { function, x })], needs: [true] })
+    map_by(x, &Rule { steps, one: &|x, [], []| [complete(One { function, x })] })
 }
 
 /// Computes a function of `N` operands, part by part.
@@ -419,7 +414,8 @@ fn fill<T: Real, const N: usize, const D: usize, const L: usize>(
     y: &mut [T],
 ) {
     for (start, y) in (start..).step_by(BLOCK).zip(y.chunks_mut(BLOCK)) {
-        sources.compute(rule, start, &mut [y]);
+        let n = y.len();
+        sources.compute(rule, (start, n), &mut [y]);
     }
 }
 
@@ -470,7 +466,8 @@ enum Target<'a, T: Real> {
     Nowhere,
     /// The elements of this part.
     Straight(&'a mut [T]),
-    Summed(Sums),
+    /// Added up block by block.
+    Summed(Sums, Buffer<T>),
 }
 
 /// One part of the gradients of a function, and where they go.
@@ -494,36 +491,21 @@ impl<T: Real, F: Function<N>, const N: usize> Element<T, N, 0, 2, N> for Gradien
 impl<T: Real, const N: usize> Part<'_, '_, T, N> {
     fn run(&mut self, rule: &Rule<'_, T, N, 0, 2, N>) {
         let Part { sources, start, len, targets } = self;
-        let mut scratch = [[T::ZERO; BLOCK]; N];
         for done in (0..*len).step_by(BLOCK) {
             let (start, n) = (*start + done, BLOCK.min(*len - done));
-            let straight = targets.iter_mut().map(|target| match target {
-                Target::Straight(to) => Some(&mut to[done..done + n]),
-                Target::Nowhere | Target::Summed(_) => None,
+            let mut out = targets.each_mut().map(|target| match target {
+                Target::Nowhere => &mut [][..],
+                Target::Straight(to) => &mut to[done..done + n],
+                Target::Summed(_, block) => &mut block[..n],
             });
-            let mut out = or_scratch(straight, &mut scratch, n);
-            sources.compute(rule, start, &mut out);
-            for (target, result) in targets.iter_mut().zip(&scratch) {
-                if let Target::Summed(sums) = target {
-                    dispatch(Summing { sums, start, run: &result[..n] });
+            sources.compute(rule, (start, n), &mut out);
+            for target in targets.iter_mut() {
+                if let Target::Summed(sums, block) = target {
+                    dispatch(Summing { sums, start, run: &block[..n] });
                 }
             }
         }
     }
-}
-
-/// Where each gradient is computed: where it goes, or in scratch memory.
-fn or_scratch<'o, T: Real, const N: usize>(
-    to: impl Iterator<Item = Option<&'o mut [T]>>,
-    scratch: &'o mut [[T; BLOCK]; N],
-    n: usize,
-) -> [&'o mut [T]; N] {
-    let mut places = to.zip(scratch);
-    from_fn(|_| match places.next() {
-        Some((Some(to), _)) => to,
-        Some((None, scratch)) => &mut scratch[..n],
-        None => &mut [], // never: there are `N`
-    })
 }
 
 struct Summing<'a, T> {
@@ -591,7 +573,6 @@ fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
         &Rule {
             steps: &|group, out| dispatch(Straight { element: &element, group, out }),
             one: &|x, [], [y, g]| gradients_of_one(function, x, y, g),
-            needs,
         },
     )
 }
@@ -611,8 +592,7 @@ fn gradients_by<T: Real, const N: usize>(
         straight[k] = Some(overwritten(shape.len())?);
     }
     if is_small(&shape, x.into_iter().chain([g])) {
-        let mut scratch = [[T::ZERO; BLOCK]; N];
-        let mut out = or_scratch(straight.iter_mut().map(Option::as_deref_mut), &mut scratch, shape.len());
+        let mut out = straight.each_mut().map(|buffer| buffer.as_deref_mut().unwrap_or_default());
         Group { x: x.map(Tensor::as_slice), dx: [], rest: [y.as_slice(), g.as_slice()] }.compute(rule, &mut out);
         return Ok(from_fn(|k| straight[k].take().map(|elements| Tensor::of(*x[k].shape(), elements))));
     }
@@ -632,7 +612,7 @@ fn gradients_by<T: Real, const N: usize>(
         let mut targets = [const { Target::Nowhere }; N];
         for k in 0..N {
             if is_summed[k] {
-                targets[k] = Target::Summed(Sums::new(&shape, x[k].shape())?);
+                targets[k] = Target::Summed(Sums::new(&shape, x[k].shape())?, overwritten(BLOCK.min(shape.len()))?);
             } else if let Some(slice) = slices[k].as_mut().and_then(Iterator::next) {
                 targets[k] = Target::Straight(slice);
             }
@@ -657,7 +637,7 @@ fn gradients_by<T: Real, const N: usize>(
 /// Adds the sums of one part to those of the parts before it.
 fn collect<T: Real, const N: usize>(targets: [Target<'_, T>; N], sums: &mut [Option<Sums>; N]) {
     for (target, sums) in targets.into_iter().zip(sums) {
-        if let Target::Summed(part) = target {
+        if let Target::Summed(part, _) = target {
             match sums {
                 Some(sums) => sums.absorb(part),
                 None => *sums = Some(part),
@@ -717,7 +697,6 @@ pub(crate) fn tangent<T: Real, F: Function<N>, const N: usize>(
         &Rule {
             steps: &|group, out| dispatch(Straight { element: &element, group, out }),
             one: &|x, dx, [y]| [complete(OneTangent { function, x, y, dx })],
-            needs: [true],
         },
     )
 }
