@@ -46,7 +46,7 @@ pub trait Numeric: Copy {
     fn powf<const FMA: bool>(self, c: f64) -> Self;
     fn pow<const FMA: bool>(self, b: Self) -> Self;
     fn exp<const FMA: bool>(self) -> Self;
-    /// The same for a number that is [`is_moderate`](Numeric::is_moderate), in fewer steps; others are moved to the end of that range.
+    /// The same for a number that is [`is_moderate`](Numeric::is_moderate), in fewer steps; smaller ones are moved to the end of that range.
     fn exp_moderate<const FMA: bool>(self) -> Self;
     /// Whether eˣ is neither subnormal nor infinite.
     fn is_moderate(self) -> bool;
@@ -217,7 +217,7 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn exp_moderate<const FMA: bool>(self) -> Self {
-                let (power, q) = $t::split_exp::<FMA>($t::within(self, -$t::MODERATE, $t::MODERATE));
+                let (power, q) = $t::split_exp::<FMA>(if self < -$t::MODERATE { -$t::MODERATE } else { self });
                 let power = power.whole();
                 $t::fma::<FMA>(q, power, power)
             }
@@ -531,7 +531,8 @@ macro_rules! numeric {
             /// 2ⁿ, a normal number.
             #[inline(always)]
             fn whole(self) -> $t {
-                $t::from_bits((self.0.to_bits() - $bias as $bits) << $mantissa)
+                const BIAS: $bits = (1.0 as $t).to_bits() >> $mantissa;
+                $t::from_bits((self.0.to_bits() - BIAS) << $mantissa)
             }
             /// Two factors of 2ⁿ: applied one after the other, neither over- nor underflows before the result does.
             #[inline(always)]

@@ -10,7 +10,7 @@ use crate::{elementary::Numeric, error::Error, real::Real, shape::Shape, tensor:
 
 /// How many elements are looked at side by side.
 const LANES: usize = 16;
-/// After so many additions to each lane, the lanes are added to a sum in double precision.
+/// After so many additions to each lane, the lanes are added to sums in double precision.
 const SETTLE: usize = 16;
 
 struct Rows<'a, T> {
@@ -30,61 +30,86 @@ impl<T: Real> Kernel for Rows<'_, T> {
         // Loops count places: iterators would be left as calls in the middle of a kernel.
         for (i, row) in self.x.chunks(self.n).enumerate() {
             let (groups, rest) = row.as_chunks::<LANES>();
-            // NaN is passed over here, and makes the sum NaN.
-            let mut lanes = [T::NEG_INFINITY; LANES];
-            for group in groups {
-                for k in 0..LANES {
-                    lanes[k] = if group[k] > lanes[k] { group[k] } else { lanes[k] };
-                }
-            }
-            let mut largest = T::NEG_INFINITY;
-            for v in lanes.iter().chain(rest) {
-                largest = if *v > largest { *v } else { largest };
-            }
-            let mut total = 0.0;
-            if largest.is_finite() {
-                for groups in groups.chunks(SETTLE) {
-                    // Beside the 1 of the largest element, what is too small for the short way is nothing.
-                    total += sum_of_exp::<T, FMA>(groups, largest, Numeric::exp_moderate::<FMA>);
-                }
+            // The last few are filled up with −∞, which adds 0.
+            let mut last = [T::NEG_INFINITY; LANES];
+            last[..rest.len()].copy_from_slice(rest);
+            let mut largest = largest_of(groups, &last);
+            let total = if largest.is_finite() {
+                // Beside the 1 of the largest element, what is too small for the short way is nothing.
+                sum_of_exp(groups, &last, largest, Numeric::exp_moderate::<FMA>)
             } else {
                 if self.is_finite {
                     largest = T::ZERO;
                 }
-                for groups in groups.chunks(SETTLE) {
-                    total += sum_of_exp::<T, FMA>(groups, largest, Numeric::exp::<FMA>);
-                }
-            }
+                let last = if largest.is_finite() { &last } else { &[largest; LANES] };
+                sum_of_exp(groups, last, largest, Numeric::exp::<FMA>)
+            };
             self.largest[i] = largest;
-            // The last few are filled up with −∞, which adds 0.
-            let mut group = [T::NEG_INFINITY; LANES];
-            group[..rest.len()].copy_from_slice(rest);
-            if largest.is_finite() && !rest.is_empty() {
-                total += sum_of_exp::<T, FMA>(&[group], largest, Numeric::exp::<FMA>);
-            } else {
-                for v in rest {
-                    total += Numeric::exp::<FMA>(*v - largest).to_f64();
-                }
-            }
             self.sums[i] = T::of(total);
         }
     }
 }
 
-/// Σ e^(x − largest) over a few groups.
+/// The largest element; NaN is passed over.
 #[inline(always)]
-fn sum_of_exp<T: Real, const FMA: bool>(groups: &[[T; LANES]], largest: T, exp: impl Fn(T) -> T) -> f64 {
-    let mut lanes = [T::ZERO; LANES];
-    for group in groups {
+fn largest_of<T: Real>(groups: &[[T; LANES]], last: &[T; LANES]) -> T {
+    // Four at a time, each in a register of its own: one would wait for itself.
+    let (mut a, mut b, mut c, mut d) = (*last, *last, *last, *last);
+    let (fours, few) = groups.as_chunks::<4>();
+    for [w, x, y, z] in fours {
+        take_larger(&mut a, w);
+        take_larger(&mut b, x);
+        take_larger(&mut c, y);
+        take_larger(&mut d, z);
+    }
+    for x in few {
+        take_larger(&mut a, x);
+    }
+    take_larger(&mut a, &b);
+    take_larger(&mut c, &d);
+    take_larger(&mut a, &c);
+    of_lanes(&a, |a, b| if b > a { b } else { a })
+}
+
+#[inline(always)]
+fn take_larger<T: Real>(largest: &mut [T; LANES], x: &[T; LANES]) {
+    for k in 0..LANES {
+        largest[k] = if x[k] > largest[k] { x[k] } else { largest[k] };
+    }
+}
+
+/// Brings the lanes together. A call, since the halves of a tree would be the vectors that the loop before it is made of.
+#[inline(never)]
+fn of_lanes<T: Copy>(lanes: &[T; LANES], join: impl Fn(T, T) -> T) -> T {
+    let (mut lanes, mut width) = (*lanes, LANES / 2);
+    while width > 0 {
+        for k in 0..width {
+            lanes[k] = join(lanes[k], lanes[k + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// Σ e^(x − largest).
+#[inline(always)]
+fn sum_of_exp<T: Real>(groups: &[[T; LANES]], last: &[T; LANES], largest: T, exp: impl Fn(T) -> T) -> f64 {
+    let mut totals = [0.0; LANES];
+    for k in 0..LANES {
+        totals[k] = exp(last[k] - largest).to_f64();
+    }
+    for groups in groups.chunks(SETTLE) {
+        let mut lanes = [T::ZERO; LANES];
+        for group in groups {
+            for k in 0..LANES {
+                lanes[k] += exp(group[k] - largest);
+            }
+        }
         for k in 0..LANES {
-            lanes[k] += exp(group[k] - largest);
+            totals[k] += lanes[k].to_f64();
         }
     }
-    let mut total = 0.0;
-    for lane in lanes {
-        total += lane.to_f64();
-    }
-    total
+    of_lanes(&totals, |a, b| a + b)
 }
 
 /// The largest element of each row of `n`, and the sum of e^(x − largest) over it, both of shape `kept`.
@@ -121,27 +146,34 @@ impl<T: Real> Kernel for Weighted<'_, T> {
             let (y, g) = (self.logarithms[i], self.g[i]);
             let ((x, x_rest), (d, d_rest)) = (x.as_chunks::<LANES>(), d.as_chunks_mut::<LANES>());
             for j in 0..x.len().min(d.len()) {
-                let (x, mut all, mut is_moderate) = (x[j], [T::ZERO; LANES], g.is_finite());
-                for k in 0..LANES {
-                    all[k] = x[k] - y;
-                    is_moderate &= all[k].is_moderate();
-                }
-                if is_moderate {
-                    for d in &mut all {
-                        *d = g.unmasked_mul::<FMA>(d.exp_moderate::<FMA>());
-                    }
-                } else {
-                    for d in &mut all {
-                        *d = g.masked_mul::<FMA>(Numeric::exp::<FMA>(*d));
-                    }
-                }
-                d[j] = all;
+                d[j] = weighted_group::<T, FMA>(&x[j], y, g);
             }
-            for j in 0..x_rest.len().min(d_rest.len()) {
-                d_rest[j] = g.masked_mul::<FMA>(Numeric::exp::<FMA>(x_rest[j] - y));
+            if !x_rest.is_empty() {
+                let mut last = [y; LANES];
+                last[..x_rest.len()].copy_from_slice(x_rest);
+                d_rest.copy_from_slice(&weighted_group::<T, FMA>(&last, y, g)[..x_rest.len()]);
             }
         }
     }
+}
+
+#[inline(always)]
+fn weighted_group<T: Real, const FMA: bool>(x: &[T; LANES], y: T, g: T) -> [T; LANES] {
+    let (mut all, mut is_moderate) = ([T::ZERO; LANES], g.is_finite());
+    for k in 0..LANES {
+        all[k] = x[k] - y;
+        is_moderate &= all[k].is_moderate();
+    }
+    if is_moderate {
+        for d in &mut all {
+            *d = g.unmasked_mul::<FMA>(d.exp_moderate::<FMA>());
+        }
+    } else {
+        for d in &mut all {
+            *d = g.masked_mul::<FMA>(Numeric::exp::<FMA>(*d));
+        }
+    }
+    all
 }
 
 /// g·e^(x − y), with a y and a g for each row of `n`, where 0·∞ is 0.
