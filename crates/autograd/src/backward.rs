@@ -7,7 +7,7 @@ use std::{cell::RefMut, panic::Location, sync::Arc};
 use crate::{
     accumulate::{Fault, Pending, Seen, Slot, Tensors, Variables},
     error::{Error, ErrorKind, SCALAR_HINT},
-    graph::{Graph, Kind, LeafId, Tape, segment::Restored},
+    graph::{Graph, Kind, LeafId, Tape, binding::Bindings, segment::Restored},
     guard::{Guard, NonFinite, Offence},
     op::{Erased, Few, MAX_ONES, Value},
     path::Path,
@@ -27,17 +27,10 @@ pub struct Gradients<T: Real> {
     roots: Few<u32>,
     /// By node, ascending.
     nodes: Vec<(u32, Tensor<T>)>,
-    /// The parameters, by address, ascending.
-    bound: Vec<BoundLeaf>,
-}
-
-/// A parameter that was bound to the graph.
-#[derive(Debug, Clone)]
-struct BoundLeaf {
-    id: LeafId,
-    node: u32,
-    /// Why it has no gradient, if it has none.
-    why_none: Option<Arc<str>>,
+    /// The parameters that were bound to the graph.
+    bound: Option<Arc<Bindings>>,
+    /// Why those without a gradient have none, by node.
+    missing: Vec<(u32, Arc<str>)>,
 }
 
 /// A variable whose gradients are wanted: alone if it is a scalar, or together with a cotangent of its shape.
@@ -74,7 +67,14 @@ impl<T: Real> Gradients<T> {
     /// None, to be filled by [`Var::backward_into`].
     #[must_use]
     pub fn empty(graph: &Graph<T>) -> Self {
-        Gradients { graph: graph.identity.clone(), epoch: graph.epoch.get(), roots: Few::new(), nodes: Vec::new(), bound: Vec::new() }
+        Gradients {
+            graph: graph.identity.clone(),
+            epoch: graph.epoch.get(),
+            roots: Few::new(),
+            nodes: Vec::new(),
+            bound: None,
+            missing: Vec::new(),
+        }
     }
 
     /// The gradient by a variable, if there is one.
@@ -115,7 +115,7 @@ impl<T: Real> Gradients<T> {
     /// The gradient by a parameter that was [bound](Graph::bind) to the graph, if there is one.
     #[must_use]
     pub fn of(&self, id: &LeafId) -> Option<&Tensor<T>> {
-        self.of_node(self.bound_leaf(id)?.node)
+        self.of_node(self.node_of(id)?)
     }
 
     /// Why there is no gradient by a parameter; nothing if there is one.
@@ -132,15 +132,15 @@ impl<T: Real> Gradients<T> {
     /// ```
     #[must_use]
     pub fn why_none(&self, id: &LeafId) -> Option<String> {
-        match self.bound_leaf(id) {
-            Some(leaf) => leaf.why_none.as_deref().map(ToOwned::to_owned),
+        match self.node_of(id) {
+            Some(node) => self.missing.iter().find(|(missing, _)| *missing == node).map(|(_, why)| why.as_ref().to_owned()),
             None => Some("it was never bound to the graph".into()),
         }
     }
 
-    fn bound_leaf(&self, id: &LeafId) -> Option<&BoundLeaf> {
-        let place = self.bound.binary_search_by_key(&id.address(), |leaf| leaf.id.address()).ok()?;
-        Some(&self.bound[place])
+    /// The node that stood for a parameter.
+    fn node_of(&self, id: &LeafId) -> Option<u32> {
+        self.bound.as_ref()?.get(id).map(|bound| bound.node)
     }
 
     /// The scope in which a root was lost, if one was.
@@ -190,7 +190,8 @@ pub(crate) fn watched<T: Real>(
     into.graph.clone_from(&graph.identity);
     into.epoch = graph.epoch.get();
     into.nodes.clear();
-    into.bound.clear();
+    into.bound = None;
+    into.missing.clear();
     into.roots.clear();
     let vars: Few<Var<'_, T>> = roots.iter().map(|root| root.var).collect();
     if let Some(error) = graph.refusal(&vars, at) {
@@ -305,19 +306,13 @@ fn sweep<T: Real>(
         }
     }
     into.nodes.reverse();
-    for (id, bound) in &tape.bound {
-        into.bound.push(BoundLeaf { id: id.clone(), node: bound.node, why_none: None });
-    }
-    into.bound.sort_by_key(|leaf| leaf.id.address());
-    let missing: Few<usize> = (0..into.bound.len()).filter(|&i| into.of_node(into.bound[i].node).is_none()).collect();
-    if !missing.is_empty() {
+    let mut ways = None;
+    for bound in tape.bound.values().filter(|bound| into.nodes.binary_search_by_key(&bound.node, |(id, _)| *id).is_err()) {
         // One pass over the tape for all of them.
-        let ways = tape.ways(&into.roots);
-        for i in missing {
-            let why = tape.why_none(&ways, into.bound[i].node);
-            into.bound[i].why_none = Some(why.into());
-        }
+        let ways = ways.get_or_insert_with(|| tape.ways(&into.roots));
+        into.missing.push((bound.node, tape.why_none(ways, bound.node).into()));
     }
+    into.bound = (!tape.bound.is_empty()).then(|| tape.bound.clone());
     Ok(())
 }
 

@@ -114,7 +114,10 @@ impl<T: Real> Graph<T> {
     /// ```
     pub fn clear(&mut self) {
         self.tape.get_mut().clear();
-        self.identity = Arc::default();
+        if Arc::get_mut(&mut self.identity).is_none() {
+            // Gradients of before must not take the new nodes for theirs.
+            self.identity = Arc::default();
+        }
         self.epoch.set(0);
     }
 

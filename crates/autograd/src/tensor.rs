@@ -180,8 +180,7 @@ impl<T: Real> Tensor<T> {
     /// ```
     #[must_use]
     pub fn is_finite(&self) -> bool {
-        // Without a way out at every element, which would keep it from being vectorised.
-        self.as_slice().chunks(1 << 10).all(|run| run.iter().fold(true, |all, v| all & v.is_finite()))
+        T::all_finite(self.as_slice())
     }
 
     /// A copy of the elements in row-major order.

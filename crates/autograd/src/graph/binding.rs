@@ -75,11 +75,11 @@ impl Hasher for Mixed {
     }
 }
 
-/// The nodes of parameters.
+/// The nodes of parameters. Gradients share them with their graph, which changes a copy if they still do.
 pub(crate) type Bindings = HashMap<LeafId, Bound, BuildHasherDefault<Mixed>>;
 
 /// The node of a parameter.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Bound {
     pub(crate) node: u32,
     /// Whether the node was chosen by the caller, and so need not hold the value of the parameter.
@@ -168,10 +168,7 @@ impl<T: Real> Graph<T> {
             fn drop(&mut self) {
                 let mut tape = self.0.tape.borrow_mut();
                 for (id, bound) in self.1.drain(..).rev() {
-                    match bound {
-                        Some(bound) => tape.bound.insert(id, bound),
-                        None => tape.bound.remove(&id),
-                    };
+                    tape.rebind(id, bound);
                 }
             }
         }

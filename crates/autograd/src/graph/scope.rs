@@ -196,10 +196,7 @@ impl<T: Real> Graph<T> {
             while tape.rebound.len() > replaced
                 && let Some((id, before)) = tape.rebound.pop()
             {
-                match before {
-                    Some(before) => tape.bound.insert(id, before),
-                    None => tape.bound.remove(&id),
-                };
+                tape.rebind(id, before);
             }
             while tape.cuts.last().is_some_and(|cut| cut.len >= start) {
                 tape.cuts.pop();

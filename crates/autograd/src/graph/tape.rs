@@ -24,7 +24,7 @@ pub(crate) struct Tape<T: Real> {
     /// The inputs of all nodes, one after the other.
     pub(super) edges: Vec<u32>,
     pub(super) names: BTreeMap<u32, Arc<str>>,
-    pub(crate) bound: Bindings,
+    pub(crate) bound: Arc<Bindings>,
     /// While a scope runs, what its bindings have replaced.
     pub(super) rebound: Vec<(LeafId, Option<Bound>)>,
     pub(super) open_scopes: u32,
@@ -79,7 +79,7 @@ impl<T: Real> Tape<T> {
             nodes: Vec::new(),
             edges: Vec::new(),
             names: BTreeMap::new(),
-            bound: Bindings::default(),
+            bound: Arc::default(),
             rebound: Vec::new(),
             open_scopes: 0,
             hooks: BTreeMap::new(),
@@ -99,7 +99,10 @@ impl<T: Real> Tape<T> {
         self.nodes.clear();
         self.edges.clear();
         self.names.clear();
-        self.bound.clear();
+        match Arc::get_mut(&mut self.bound) {
+            Some(bound) => bound.clear(),
+            None => self.bound = Arc::default(),
+        }
         self.rebound.clear();
         self.open_scopes = 0;
         self.hooks.clear();
@@ -130,10 +133,19 @@ impl<T: Real> Tape<T> {
 
     /// Lets a node stand for a parameter, and remembers what did before, as long as a scope runs.
     pub(super) fn bind(&mut self, id: &LeafId, bound: Bound) {
-        let before = self.bound.insert(id.clone(), bound);
+        let before = Arc::make_mut(&mut self.bound).insert(id.clone(), bound);
         if self.open_scopes > 0 {
             self.rebound.push((id.clone(), before));
         }
+    }
+
+    /// Lets what stood for a parameter before do so again.
+    pub(super) fn rebind(&mut self, id: LeafId, before: Option<Bound>) {
+        let bound = Arc::make_mut(&mut self.bound);
+        match before {
+            Some(before) => bound.insert(id, before),
+            None => bound.remove(&id),
+        };
     }
 
     /// A copy; values are shared until one of the two is replayed.

@@ -20,7 +20,7 @@ use crate::{
     guard::Guard,
     real::Real,
     shape::Shape,
-    tensor::Tensor,
+    tensor::{Tensor, kernel::reduce},
     trace::{self, Options, Trace},
     var::Var,
 };
@@ -418,6 +418,10 @@ pub trait Engine: Sized {
     fn replay(graph: &Graph<Self>, leaves: &[(Var<'_, Self>, &Tensor<Self>)], at: &'static Location<'static>) -> Result<(), Error>
     where
         Self: Real;
+    /// Whether none is infinite or NaN.
+    fn all_finite(x: &[Self]) -> bool
+    where
+        Self: Real;
 }
 
 macro_rules! engine {
@@ -476,6 +480,9 @@ macro_rules! engine {
             }
             fn replay(graph: &Graph<$t>, leaves: &[(Var<'_, $t>, &Tensor<$t>)], at: &'static Location<'static>) -> Result<(), Error> {
                 graph.run_again(leaves, at)
+            }
+            fn all_finite(x: &[$t]) -> bool {
+                reduce::all_finite(x)
             }
         }
     )* };

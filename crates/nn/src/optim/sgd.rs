@@ -42,13 +42,22 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct Sgd<T: Real> {
+    settings: Settings,
+    /// The operations of the last step, and the settings that they belong to.
+    rule: Option<(Settings, Rule)>,
+    /// The velocities v, by the identity of the parameter. It is kept alive by being held here, and so cannot come back as another's.
+    velocities: HashMap<LeafId, Tensor<T>>,
+    /// What the present step will change; empty between two steps.
+    updates: Vec<Option<Update<T>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Settings {
     lr: f64,
     momentum: f64,
     dampening: f64,
     nesterov: bool,
     weight_decay: f64,
-    /// The velocities v, by the identity of the parameter. It is kept alive by being held here, and so cannot come back as another's.
-    velocities: HashMap<LeafId, Tensor<T>>,
 }
 
 /// A parameter that a step left as it is, because it has no gradient.
@@ -67,6 +76,7 @@ impl fmt::Display for Untrained {
 }
 
 /// What a step will change in one parameter.
+#[derive(Debug, Clone)]
 struct Update<T: Real> {
     value: Tensor<T>,
     velocity: Option<Tensor<T>>,
@@ -76,42 +86,47 @@ impl<T: Real> Sgd<T> {
     /// Plain descent with this learning rate.
     #[must_use]
     pub fn new(lr: f64) -> Self {
-        Sgd { lr, momentum: 0.0, dampening: 0.0, nesterov: false, weight_decay: 0.0, velocities: HashMap::new() }
+        let settings = Settings { lr, momentum: 0.0, dampening: 0.0, nesterov: false, weight_decay: 0.0 };
+        Sgd { settings, rule: None, velocities: HashMap::new(), updates: Vec::new() }
     }
 
     /// With momentum: each step keeps this fraction of the previous velocity. Usual is 0.9.
     #[must_use]
-    pub fn momentum(self, momentum: f64) -> Self {
-        Sgd { momentum, ..self }
+    pub fn momentum(mut self, momentum: f64) -> Self {
+        self.settings.momentum = momentum;
+        self
     }
 
     /// With dampening: new gradients enter the momentum with the factor 1 − dampening.
     #[must_use]
-    pub fn dampening(self, dampening: f64) -> Self {
-        Sgd { dampening, ..self }
+    pub fn dampening(mut self, dampening: f64) -> Self {
+        self.settings.dampening = dampening;
+        self
     }
 
     /// With Nesterov's momentum, which looks one step ahead. It needs momentum, and no dampening.
     #[must_use]
-    pub fn nesterov(self) -> Self {
-        Sgd { nesterov: true, ..self }
+    pub fn nesterov(mut self) -> Self {
+        self.settings.nesterov = true;
+        self
     }
 
     /// With weight decay: adds this factor times the parameter to its gradient, which is the gradient of ½λ|p|².
     #[must_use]
-    pub fn weight_decay(self, weight_decay: f64) -> Self {
-        Sgd { weight_decay, ..self }
+    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
+        self.settings.weight_decay = weight_decay;
+        self
     }
 
     /// The learning rate.
     #[must_use]
     pub fn lr(&self) -> f64 {
-        self.lr
+        self.settings.lr
     }
 
     /// Changes the learning rate; the momenta stay.
     pub fn set_lr(&mut self, lr: f64) {
-        self.lr = lr;
+        self.settings.lr = lr;
     }
 
     /// One step: changes every parameter of the model that has a gradient.
@@ -122,10 +137,17 @@ impl<T: Real> Sgd<T> {
     /// [`Error::Config`] for settings that make no sense; [`Error::NoGradients`] if no parameter has a gradient; [`Error::NonFiniteStep`] if
     /// the new value of a parameter would be infinite or NaN. Nothing is changed then.
     pub fn step<M: Parameters<T> + ?Sized>(&mut self, model: &mut M, gradients: &Gradients<T>) -> Result<Vec<Untrained>, Error> {
-        self.check()?;
+        let rule = match &self.rule {
+            Some((settings, rule)) if *settings == self.settings => rule,
+            _ => {
+                self.settings.check()?;
+                &self.rule.insert((self.settings, Rule::of(self.settings))).1
+            }
+        };
         // First all new values, then the change, so that an error changes nothing.
-        let (mut updates, mut skipped, mut failed) = (Vec::new(), Vec::new(), None);
-        let rule = Rule::of(self);
+        let (velocities, updates) = (&mut self.velocities, &mut self.updates);
+        updates.clear();
+        let (mut skipped, mut failed) = (Vec::new(), None);
         model.visit(&Name::ROOT, &mut |name, parameter| {
             if failed.is_some() {
                 return;
@@ -135,32 +157,35 @@ impl<T: Real> Sgd<T> {
                 skipped.push(Untrained { name: name.to_string(), why });
                 return updates.push(None);
             };
-            match rule.update(self.velocities.get(parameter.id()), parameter.value(), gradient) {
+            match rule.update(velocities.get(parameter.id()), parameter.value(), gradient) {
                 Ok(update) if update.value.is_finite() => updates.push(Some(update)),
                 Ok(_) => failed = Some(Error::NonFiniteStep { name: name.to_string(), at: None }),
                 Err(error) => failed = Some(error.into()),
             }
         });
+        if failed.is_none() && !updates.is_empty() && updates.iter().all(Option::is_none) {
+            let Untrained { name, why } = skipped.swap_remove(0);
+            failed = Some(Error::NoGradients { count: updates.len(), name, why });
+        }
         if let Some(error) = failed {
+            updates.clear();
             return Err(error);
         }
-        if !updates.is_empty() && updates.iter().all(Option::is_none) {
-            let Untrained { name, why } = skipped.swap_remove(0);
-            return Err(Error::NoGradients { count: updates.len(), name, why });
-        }
-        let mut updates = updates.into_iter();
+        let mut updates = updates.drain(..);
         let mut failed = None;
         model.visit_mut(&Name::ROOT, &mut |_, parameter| {
             if let Some(Update { value, velocity }) = updates.next().flatten() {
                 if let Some(velocity) = velocity {
-                    self.velocities.insert(parameter.id().clone(), velocity);
+                    velocities.insert(parameter.id().clone(), velocity);
                 }
                 failed = parameter.set(value).err().or(failed.take());
             }
         });
         failed.map_or(Ok(skipped), Err)
     }
+}
 
+impl Settings {
     fn check(&self) -> Result<(), Error> {
         let at_least_0 = [("lr", self.lr), ("momentum", self.momentum), ("weight_decay", self.weight_decay)];
         if let Some((name, value)) = at_least_0.into_iter().find(|(_, value)| !(value.is_finite() && *value >= 0.0)) {
@@ -177,7 +202,8 @@ impl<T: Real> Sgd<T> {
     }
 }
 
-/// The operations of one step, made once for all parameters.
+/// The operations of a step, made once for all parameters.
+#[derive(Debug, Clone)]
 struct Rule {
     /// None without momentum.
     accelerate: Option<Handle>,
@@ -188,8 +214,7 @@ struct Rule {
 }
 
 impl Rule {
-    fn of<T: Real>(sgd: &Sgd<T>) -> Rule {
-        let Sgd { lr, momentum, dampening, nesterov, weight_decay, .. } = *sgd;
+    fn of(Settings { lr, momentum, dampening, nesterov, weight_decay }: Settings) -> Rule {
         let is_accelerated = momentum != 0.0;
         Rule {
             accelerate: is_accelerated.then(|| accelerate(momentum, 1.0 - dampening, weight_decay)),

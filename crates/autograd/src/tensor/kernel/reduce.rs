@@ -182,6 +182,41 @@ pub(crate) fn mean_to<T: Real>(x: &Tensor<T>, shape: &Shape) -> Result<Tensor<T>
     Ok(sums_to(x, shape)?.finish(by))
 }
 
+struct AllFinite<'a, T>(&'a [T]);
+
+impl<T: Real> Kernel for AllFinite<'_, T> {
+    type Output = bool;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> bool {
+        // 0 times a number is 0, but NaN for those that are asked for: there is no way out at each, which would keep the loop from being
+        // vectorised.
+        let (groups, rest) = self.0.as_chunks::<{ 2 * LANES }>();
+        let mut lanes = [T::ZERO; 2 * LANES];
+        for group in groups {
+            for i in 0..2 * LANES {
+                lanes[i] += group[i] * T::ZERO;
+            }
+        }
+        let (mut width, mut is_finite) = (LANES, true);
+        while width > 0 {
+            for i in 0..width {
+                let other = lanes[i + width];
+                lanes[i] += other;
+            }
+            width /= 2;
+        }
+        for v in rest {
+            is_finite &= v.is_finite();
+        }
+        is_finite && !lanes[0].is_nan()
+    }
+}
+
+/// Whether no number is infinite or NaN.
+pub(crate) fn all_finite<T: Real>(x: &[T]) -> bool {
+    dispatch(AllFinite(x))
+}
+
 /// Elements that stand next to each other are prepared in blocks of this many before they are added up.
 const PREPARED: usize = 256;
 
