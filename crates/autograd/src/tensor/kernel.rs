@@ -8,6 +8,7 @@ pub(crate) mod reduce;
 pub(crate) mod softmax;
 pub(crate) mod scan;
 pub(crate) mod matmul;
+mod gemm;
 pub(crate) mod movement;
 pub(crate) mod index;
 pub(crate) mod window;

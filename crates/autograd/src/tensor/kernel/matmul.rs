@@ -1,7 +1,8 @@
-//! Matrix products: shapes and batches here, the inner kernel from a library, behind one function.
+//! Matrix products: shapes and batches, and which of three kernels multiplies: plain loops, tiles (`gemm`) or a library.
 
 use super::{
     dispatch::{Kernel, dispatch},
+    gemm::{self, Operands},
     overwritten, threads,
     walk::Walk,
 };
@@ -21,11 +22,11 @@ pub trait Gemm: Sized {
     #[doc(hidden)]
     #[allow(clippy::too_many_arguments)]
     fn gemm(size: (usize, usize, usize), a: &[Self], a_at: Strides, b: &[Self], b_at: Strides, c: &mut [Self], accumulate: bool);
-    /// The same as one product, by so many threads of the library.
+    /// The same for some or all rows of a product, in the way that was chosen for the whole.
     #[doc(hidden)]
     #[allow(clippy::too_many_arguments)]
     fn gemm_by(
-        parallelism: gemm_common::Parallelism,
+        way: Way,
         size: (usize, usize, usize),
         a: &[Self],
         a_at: Strides,
@@ -34,6 +35,17 @@ pub trait Gemm: Sized {
         c: &mut [Self],
         accumulate: bool,
     );
+}
+
+/// Who multiplies.
+#[derive(Debug, Clone, Copy)]
+pub enum Way {
+    /// Plain loops.
+    Tiny,
+    /// Tiles that stay in registers.
+    Tiles(gemm::Way),
+    /// The library, with so many threads.
+    Library(gemm_common::Parallelism),
 }
 
 /// How two tensors are multiplied: as vectors, matrices or batches of matrices, each transposed or not.
@@ -187,33 +199,24 @@ const TINY: usize = 512;
 /// Products of at least this many multiplications are worth a second thread; outside the pool, which then has to be woken, many more.
 const SHARED: (usize, usize) = (1 << 21, 1 << 23);
 /// Products of at least this many multiplications are given to the library's threads where they cannot be divided by rows.
-#[cfg(feature = "rayon")]
-const LARGE: usize = 1 << 24;
-/// A part of a shared product has rows in multiples of this many, which the library computes together.
-const TILE: usize = 6;
+pub(super) const LARGE: usize = 1 << 24;
+/// A part of a shared product has rows in multiples of this many, which are computed together: here, and by the library.
+const TILES: (usize, usize) = (8, 6);
 
 /// The element after the last one that a matrix of this size touches.
 fn reach(rows: usize, columns: usize, (row, column): Strides) -> usize {
     (rows - 1) * row + (columns - 1) * column + 1
 }
 
-/// A product that is too small for the library.
-struct Tiny<'a, T> {
-    size: (usize, usize, usize),
-    a: &'a [T],
-    a_at: Strides,
-    b: &'a [T],
-    b_at: Strides,
-    c: &'a mut [T],
-    accumulate: bool,
-}
+/// A product that is too small for the others.
+struct Tiny<'a, T>(Operands<'a, T>);
 
 impl<T: Real> Kernel for Tiny<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         const LANES: usize = 8;
-        let Tiny { size: (_, k, n), a, a_at: (a_row, a_column), b, b_at: (b_row, b_column), c, accumulate } = self;
+        let Operands { size: (_, k, n), a, a_at: (a_row, a_column), b, b_at: (b_row, b_column), c, accumulate } = self.0;
         if !accumulate {
             c.fill(T::ZERO);
         }
@@ -276,16 +279,15 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     sum
 }
 
-/// How many rows of a product each thread computes, if it is worth sharing. The library gives every element the same bits however many
-/// others are computed with it, so that this may depend on the number of threads; only a single row, and what is tiny, take another way.
-fn rows_of_part((m, k, n): (usize, usize, usize)) -> Option<usize> {
+/// How many rows of a product each thread computes, if it is worth sharing. Each element has the same bits however many others are computed
+/// with it, so that this may depend on the number of threads; only a single row takes another way in the library.
+fn rows_of_part(way: Way, (m, k, n): (usize, usize, usize)) -> Option<usize> {
     if !is_worth_sharing(m.saturating_mul(k).saturating_mul(n)) {
         return None;
     }
-    let rows = m.div_ceil(threads::count()).next_multiple_of(TILE);
-    let last = m % rows;
-    let takes_the_same_way = last == 0 || (last > 1 && last * k * n > TINY);
-    (rows < m && takes_the_same_way).then_some(rows)
+    let is_library = matches!(way, Way::Library(_));
+    let rows = m.div_ceil(threads::count()).next_multiple_of(if is_library { TILES.1 } else { TILES.0 });
+    (rows < m && !(is_library && m % rows == 1)).then_some(rows)
 }
 
 /// The library's own threads, for large products of too few rows to be divided here.
@@ -303,38 +305,54 @@ fn is_worth_sharing(multiplications: usize) -> bool {
     multiplications >= SHARED.0 && threads::is_worth(multiplications >= SHARED.1)
 }
 
+impl Way {
+    fn of<T: gemm::Lanes>(size: (usize, usize, usize), a_at: Strides, b_at: Strides) -> Way {
+        let (m, k, n) = size;
+        if m.saturating_mul(k).saturating_mul(n) <= TINY {
+            return Way::Tiny;
+        }
+        gemm::way::<T>(size, a_at, b_at).map_or(Way::Library(gemm_common::Parallelism::None), Way::Tiles)
+    }
+}
+
 macro_rules! gemm {
     ($($t:ident $library:path;)*) => { $(
         impl Gemm for $t {
             fn gemm(size: (usize, usize, usize), a: &[$t], a_at: Strides, b: &[$t], b_at: Strides, c: &mut [$t], accumulate: bool) {
                 let (m, k, n) = size;
-                let Some(rows) = rows_of_part(size) else {
-                    return <$t>::gemm_by(library_threads(size), size, a, a_at, b, b_at, c, accumulate);
+                let way = Way::of::<$t>(size, a_at, b_at);
+                let Some(rows) = rows_of_part(way, size) else {
+                    let way = if let Way::Library(_) = way { Way::Library(library_threads(size)) } else { way };
+                    return <$t>::gemm_by(way, size, a, a_at, b, b_at, c, accumulate);
                 };
                 let parts = (0..m).step_by(rows).zip(c[..m * n].chunks_mut(rows * n)).collect();
                 threads::each(usize::MAX, parts, &|(row, c): (usize, &mut [$t])| {
-                    let alone = gemm_common::Parallelism::None;
-                    <$t>::gemm_by(alone, (rows.min(m - row), k, n), &a[row * a_at.0..], a_at, b, b_at, c, accumulate);
+                    <$t>::gemm_by(way, (rows.min(m - row), k, n), &a[row * a_at.0..], a_at, b, b_at, c, accumulate);
                 });
             }
             #[allow(unsafe_code)]
             fn gemm_by(
-                parallelism: gemm_common::Parallelism,
-                (m, k, n): (usize, usize, usize),
+                way: Way,
+                size: (usize, usize, usize),
                 a: &[$t],
-                (a_row, a_column): Strides,
+                a_at: Strides,
                 b: &[$t],
-                (b_row, b_column): Strides,
+                b_at: Strides,
                 c: &mut [$t],
                 accumulate: bool,
             ) {
-                // Every access of either path lies below these bounds.
-                let (a, b) = (&a[..reach(m, k, (a_row, a_column))], &b[..reach(k, n, (b_row, b_column))]);
+                let (m, k, n) = size;
+                // Every access of any way lies below these bounds.
+                let (a, b) = (&a[..reach(m, k, a_at)], &b[..reach(k, n, b_at)]);
                 let c = &mut c[..m * n];
-                let multiplications = m.saturating_mul(k).saturating_mul(n);
-                if multiplications <= TINY {
-                    return dispatch(Tiny { size: (m, k, n), a, a_at: (a_row, a_column), b, b_at: (b_row, b_column), c, accumulate });
-                }
+                let parallelism = match way {
+                    Way::Tiny => return dispatch(Tiny(Operands { size, a, a_at, b, b_at, c, accumulate })),
+                    Way::Tiles(way) => match gemm::multiply(way, Operands { size, a, a_at, b, b_at, c, accumulate }) {
+                        Ok(()) => return,
+                        Err(_) => gemm_common::Parallelism::None, // never: the scratch is small
+                    },
+                    Way::Library(parallelism) => parallelism,
+                };
                 let stride = |s: usize| s.cast_signed();
                 let multiply = $library();
                 // The library wants columns of the result next to each other, so it is given Cᵀ = Bᵀ Aᵀ.
@@ -345,8 +363,8 @@ macro_rules! gemm {
                     multiply(
                         n, m, k,
                         c.as_mut_ptr(), stride(n), 1, accumulate,
-                        b.as_ptr(), stride(b_row), stride(b_column),
-                        a.as_ptr(), stride(a_row), stride(a_column),
+                        b.as_ptr(), stride(b_at.0), stride(b_at.1),
+                        a.as_ptr(), stride(a_at.0), stride(a_at.1),
                         1.0, 1.0, false, false, false,
                         parallelism,
                     );
