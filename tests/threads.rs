@@ -49,6 +49,7 @@ fn all<T: Real>() {
         (x * a).logsumexp([2], false).sum() + x.sum_axes([0], false).square().mean() + x.mean_axes([1, 2], false).sum() * b
     });
     same_for_any_number::<T>("products", [&[130, 150], &[150, 140], &[130, 140]], |[a, b, c]| (a.matmul(b) * c).sum());
+    same_for_any_number::<T>("few columns", [&[142, 1200], &[1200, 60], &[60]], |[a, b, c]| (a.matmul(b) * c).sum());
     same_for_any_number::<T>("batches", [&[9, 70, 60], &[9, 60, 80], &[80]], |[a, b, c]| (a.matmul(b) * c).sum());
     same_for_any_number::<T>("classes", [&[500, 30], &[201, 30], &[201]], |[x, w, b]| {
         x.linear(w, b).softmax_cross_entropy(1, &labels()).sum()

@@ -280,14 +280,24 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
 }
 
 /// How many rows of a product each thread computes, if it is worth sharing. Each element has the same bits however many others are computed
-/// with it, so that this may depend on the number of threads; only a single row takes another way in the library.
-fn rows_of_part(way: Way, (m, k, n): (usize, usize, usize)) -> Option<usize> {
+/// with it, so that this may depend on the number of threads; in the library it has, unless there are few.
+fn rows_of_part(way: Way, size: (usize, usize, usize)) -> Option<usize> {
+    let (m, k, n) = size;
     if !is_worth_sharing(m.saturating_mul(k).saturating_mul(n)) {
         return None;
     }
-    let is_library = matches!(way, Way::Library(_));
-    let rows = m.div_ceil(threads::count()).next_multiple_of(if is_library { TILES.1 } else { TILES.0 });
-    (rows < m && !(is_library && m % rows == 1)).then_some(rows)
+    let rows_of = |parts: usize, tile| m.div_ceil(parts).next_multiple_of(tile);
+    if let Way::Library(_) = way {
+        let is_alike = |&rows: &usize| rows < m && is_computed_alike(rows, size) && (m % rows == 0 || is_computed_alike(m % rows, size));
+        return (2..=threads::count()).rev().map(|parts| rows_of(parts, TILES.1)).find(is_alike);
+    }
+    Some(rows_of(threads::count(), TILES.0)).filter(|&rows| rows < m)
+}
+
+/// Whether the library computes some rows of a product with the same bits as the whole: it has other ways for a single row and for up to 256
+/// elements, and divides long sums otherwise where there are up to 64 rows and columns.
+fn is_computed_alike(rows: usize, (m, k, n): (usize, usize, usize)) -> bool {
+    rows > 1 && rows * n > 256 && (k <= 512 || n > 64 || rows > 64 || m <= 64)
 }
 
 /// The library's own threads, for large products of too few rows to be divided here.
