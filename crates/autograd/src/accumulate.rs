@@ -178,6 +178,22 @@ impl<'a, T: Real> Tensors<'a, T> {
         *slot = Slot::Sum(sum);
         Ok(())
     }
+
+    /// Adds a product of matrices to the gradient of input `k`, which has its shape.
+    fn add_product(&mut self, k: usize, product: &Product<'_>, a: &Tensor<T>, b: &Tensor<T>) -> Result<(), Error> {
+        match self.slot(k) {
+            Some((Slot::Sum(_) | Slot::Stretched(_), _)) => self.change(k, |sum, _| {
+                product.run(a.as_slice(), b.as_slice(), sum, true);
+                Ok(())
+            }),
+            // It starts with this product: no zeros are written first.
+            Some((slot, _)) => {
+                *slot = Slot::Sum(matmul(product, a, b)?);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
@@ -254,19 +270,17 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
         }
         match (a.tensor(), b.tensor()) {
             (Ok(a), Ok(b)) => {
-                let Some((slot, value)) = self.slot(k) else { return };
+                let Some((_, value)) = self.slot(k) else { return };
                 let full = *value.shape();
-                let product = Product::new(a.shape(), transpose_a, b.shape(), transpose_b).and_then(|product| {
-                    let found = product.shape;
-                    product.sum_to(&full).map_err(|_| ErrorKind::GradientShape { input: k, expected: full, found }.into())
-                });
-                let added = match product {
-                    Ok(product) if matches!(slot, Slot::Sum(_) | Slot::Stretched(_)) => self.change(k, |sum, _| {
-                        product.run(a.as_slice(), b.as_slice(), sum, true);
-                        Ok(())
-                    }),
-                    // It starts with this product: no zeros are written first.
-                    Ok(product) => matmul(&product, a, b).map(|d| *slot = Slot::Sum(d)),
+                let added = match Product::new(a.shape(), transpose_a, b.shape(), transpose_b) {
+                    Ok(product) if product.shape == full => self.add_product(k, &product, a, b),
+                    Ok(product) => {
+                        let found = product.shape;
+                        match product.sum_to(&full) {
+                            Ok(product) => self.add_product(k, &product, a, b),
+                            Err(_) => Err(ErrorKind::GradientShape { input: k, expected: full, found }.into()),
+                        }
+                    }
                     Err(error) => Err(error),
                 };
                 added.unwrap_or_else(|error| self.fail(error));

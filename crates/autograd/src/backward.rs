@@ -7,7 +7,7 @@ use std::{cell::RefMut, panic::Location, sync::Arc};
 use crate::{
     accumulate::{Fault, Pending, Seen, Slot, Tensors, Variables},
     error::{Error, ErrorKind, SCALAR_HINT},
-    graph::{Graph, Kind, LeafId, Tape, binding::Bindings, segment::Restored},
+    graph::{Graph, Kind, LeafId, Tape, binding::Bindings, segment::Restored, spare::List},
     guard::{Guard, NonFinite, Offence},
     op::{Erased, Few, MAX_ONES, Value},
     path::Path,
@@ -26,7 +26,7 @@ pub struct Gradients<T: Real> {
     /// What they are the gradients of.
     roots: Few<u32>,
     /// By node, ascending.
-    nodes: Vec<(u32, Tensor<T>)>,
+    nodes: List<T>,
     /// The parameters that were bound to the graph.
     bound: Option<Arc<Bindings>>,
     /// Why those without a gradient have none, by node.
@@ -71,7 +71,7 @@ impl<T: Real> Gradients<T> {
             graph: graph.identity.clone(),
             epoch: graph.epoch.get(),
             roots: Few::new(),
-            nodes: Vec::new(),
+            nodes: List::new(),
             bound: None,
             missing: Vec::new(),
         }

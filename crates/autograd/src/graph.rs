@@ -8,6 +8,7 @@ pub(crate) mod list;
 pub(crate) mod scope;
 pub(crate) mod segment;
 pub(crate) mod replay;
+pub(crate) mod spare;
 mod widen;
 
 use std::{
@@ -22,7 +23,7 @@ pub(crate) use self::{
     binding::LeafId,
     tape::{Kind, Node, Tape, index},
 };
-use self::{list::VarList, scope::Vars};
+use self::{list::VarList, scope::Vars, spare::Spare};
 use crate::{
     accumulate::Slot,
     backward::{Gradients, Root},
@@ -62,6 +63,15 @@ pub struct Graph<T: Real> {
     pub(crate) slots: Cell<Vec<Slot<T>>>,
 }
 
+/// The memory of the tape is kept for the next graph.
+impl<T: Real> Drop for Graph<T> {
+    fn drop(&mut self) {
+        let tape = self.tape.get_mut();
+        let (nodes, edges) = (std::mem::take(&mut tape.nodes), std::mem::take(&mut tape.edges));
+        Spare { nodes, edges, slots: self.slots.take() }.keep();
+    }
+}
+
 impl<T: Real> Default for Graph<T> {
     fn default() -> Self {
         Graph::new()
@@ -72,7 +82,10 @@ impl<T: Real> Graph<T> {
     /// An empty graph.
     #[must_use]
     pub fn new() -> Self {
-        Graph::of(Tape::new())
+        let Spare { nodes, edges, slots } = Spare::take();
+        let graph = Graph::of(Tape::new(nodes, edges));
+        graph.slots.set(slots);
+        graph
     }
 
     fn of(tape: Tape<T>) -> Self {

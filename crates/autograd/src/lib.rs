@@ -139,7 +139,7 @@ pub mod lesson;
 
 pub use backward::{Gradients, Root};
 pub use error::{Error, ErrorKind};
-pub use graph::{Graph, binding::LeafId, list::VarList, scope::Vars};
+pub use graph::{Graph, binding::LeafId, list::VarList, scope::Vars, spare::release_memory};
 pub use guard::{Guard, NonFinite, Operand, Stage};
 pub use indices::Indices;
 pub use op::{
@@ -148,5 +148,5 @@ pub use op::{
 };
 pub use real::Real;
 pub use shape::{Axes, MAX_RANK, Shape};
-pub use tensor::{Tensor, in_pool, release_memory};
+pub use tensor::{Tensor, in_pool};
 pub use var::Var;

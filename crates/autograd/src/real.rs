@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     elementary::Numeric,
+    graph::spare::Spared,
     op::Engine,
     tensor::{Gemm, pool::Pooled},
 };
@@ -18,6 +19,7 @@ pub trait Real:
     Numeric
     + Gemm
     + Pooled
+    + Spared
     + Engine
     + Debug
     + Display

@@ -87,16 +87,17 @@ impl Shape {
         }
         #[allow(clippy::cast_possible_truncation)] // at most `MAX_RANK`, see above
         let mut shape = Shape { rank: dims.len() as u8, dims: [0; MAX_RANK], len: 1 };
-        let mut bytes = Some(size_of::<f64>());
+        let (mut bytes, mut is_too_large) = (size_of::<f64>(), false);
         for (dim, &d) in shape.dims.iter_mut().zip(dims) {
             *dim = d;
-            bytes = bytes.and_then(|bytes| bytes.checked_mul(d.max(1)));
+            let (product, wraps) = bytes.overflowing_mul(d.max(1));
+            (bytes, is_too_large) = (product, is_too_large | wraps);
             shape.len = shape.len.wrapping_mul(d); // it is refused below if that wraps
         }
-        match bytes {
-            Some(bytes) if isize::try_from(bytes).is_ok() => Ok(shape),
-            _ => Err(ErrorKind::TooLarge { dims: dims.to_vec() }.into()),
+        if is_too_large || isize::try_from(bytes).is_err() {
+            return Err(ErrorKind::TooLarge { dims: dims.to_vec() }.into());
         }
+        Ok(shape)
     }
 
     /// The shape whose axes are those of all parts, one after the other.
@@ -272,6 +273,9 @@ pub struct Axes(Option<AxisList>);
 pub(crate) type AxisList<A = isize> = SmallVec<[A; MAX_RANK]>;
 
 impl Axes {
+    /// As `..`.
+    pub(crate) const ALL: Axes = Axes(None);
+
     /// As it stands in a formula, after a comma: `axis 0`; nothing for all axes.
     pub(crate) fn notation(&self) -> String {
         match self.0.as_deref() {
@@ -303,7 +307,7 @@ impl Axes {
 
 impl From<std::ops::RangeFull> for Axes {
     fn from(_all: std::ops::RangeFull) -> Axes {
-        Axes(None)
+        Axes::ALL
     }
 }
 impl From<isize> for Axes {

@@ -9,7 +9,6 @@ use std::ops::{Add, Div, Index, Mul, Neg, Sub};
 
 pub(crate) use kernel::matmul::Gemm;
 pub use kernel::threads::in_pool;
-pub use pool::release_memory;
 use pool::{Buffer, Shared};
 
 use crate::{
@@ -86,12 +85,17 @@ impl<T: Real> Tensor<T> {
     }
 
     /// A tensor of the elements of a kernel's output; there are as many as the shape has.
+    #[inline]
     pub(crate) fn of(shape: Shape, elements: impl Into<Buffer<T>>) -> Self {
-        let elements = elements.into();
+        Tensor::made(&shape, elements.into())
+    }
+
+    /// The same, behind a reference: shapes are long, and each move is a copy.
+    fn made(shape: &Shape, elements: Buffer<T>) -> Self {
         debug_assert_eq!(shape.len(), elements.len());
         match elements[..] {
             [value] => Tensor::one(shape.rank(), value),
-            _ => Tensor(Repr::Many(Shared::new(Array { shape, data: Data::Own(elements) }))),
+            _ => Tensor(Repr::Many(Shared::new(shape, Data::Own(elements)))),
         }
     }
 
@@ -236,7 +240,7 @@ impl<T: Real> Tensor<T> {
                     Some(Data::Of(owner)) => owner,
                     _ => array,
                 };
-                Tensor(Repr::Many(Shared::new(Array { shape, data: Data::Of(owner.clone()) })))
+                Tensor(Repr::Many(Shared::new(&shape, Data::Of(owner.clone()))))
             }
         }
     }

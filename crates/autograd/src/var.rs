@@ -76,6 +76,11 @@ impl<'g, T: Real> Var<'g, T> {
         self.with_value(Clone::clone)
     }
 
+    /// Whether there is a value, and if not, why.
+    pub(crate) fn soundness(self) -> Result<(), Error> {
+        self.with_value(|_| ())
+    }
+
     fn with_value<R>(self, f: impl FnOnce(&Tensor<T>) -> R) -> Result<R, Error> {
         if let Some(error) = self.graph.lost(self) {
             return Err(error);

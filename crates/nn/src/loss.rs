@@ -86,13 +86,14 @@ impl Reduction {
     /// The reduction of the terms of a loss.
     #[track_caller]
     fn of<'g, T: Real>(self, loss: &'static str, terms: Var<'g, T>) -> Var<'g, T> {
-        match (self, terms.shape()) {
-            (Reduction::Mean, _) => Var::composed(loss, &[&terms], || terms.mean()),
-            (Reduction::Sum, _) => terms.sum(),
-            (Reduction::None, _) | (_, Err(_)) => terms,
-            (Reduction::BatchMean, Ok(shape)) => match batch(&shape) {
-                Ok(rows) => terms.sum() / rows,
-                Err(why) => refused(loss, why, &[terms]),
+        match self {
+            Reduction::Mean => Var::composed(loss, &[&terms], || terms.mean()),
+            Reduction::Sum => terms.sum(),
+            Reduction::None => terms,
+            Reduction::BatchMean => match terms.shape().map(|shape| batch(&shape)) {
+                Ok(Ok(rows)) => terms.sum() / rows,
+                Ok(Err(why)) => refused(loss, why, &[terms]),
+                Err(_) => terms,
             },
         }
     }

@@ -74,10 +74,11 @@ pub(crate) enum Kind {
 pub(super) type Moving<V, T> = (V, Option<Tensor<T>>);
 
 impl<T: Real> Tape<T> {
-    pub(super) fn new() -> Self {
+    /// An empty tape in the memory of others.
+    pub(super) fn new(nodes: Vec<Node<T>>, edges: Vec<u32>) -> Self {
         Tape {
-            nodes: Vec::new(),
-            edges: Vec::new(),
+            nodes,
+            edges,
             names: BTreeMap::new(),
             bound: Arc::default(),
             rebound: Vec::new(),

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::{Handle, Op, Place, Sink, erased::Few, index, linear, movement, pointwise::Pointwise, reduce};
 use crate::{
-    elementary::{Elementary, Function, Slope, X},
+    elementary::{Elementary, Function, Slope, X, table},
     error::{Error, ErrorKind},
     real::Real,
     shape::Shape,
@@ -84,6 +84,13 @@ pub trait Algebra<T: Real>:
     #[track_caller]
     fn shaped(&self, shape: &Shape) -> Self {
         if Algebra::shape(self) == *shape { self.clone() } else { self.reshape_as(shape) }
+    }
+
+    /// `self / c`; of values, without an operation that has to be made.
+    #[must_use]
+    #[track_caller]
+    fn divided(&self, c: f64) -> Self {
+        self.div_lit(c)
     }
 
     /// The sum over the axes along which `x` was stretched to the shape of `self`: what undoes broadcasting.
@@ -221,6 +228,21 @@ impl<T: Real> Algebra<T> for Value<T> {
         Value::Error(why.into())
     }
 
+    fn shaped(&self, shape: &Shape) -> Self {
+        match self {
+            // The shorter way, without an operation.
+            Value::Tensor(x) if x.len() == shape.len() => Value::Tensor(x.with_shape(*shape)),
+            _ => movement::Methods::reshape_as(self, shape),
+        }
+    }
+
+    fn divided(&self, c: f64) -> Self {
+        match self {
+            Value::Tensor(x) => kernel::map(&table::DivLit { c }, [x]).into(),
+            other => other.clone(),
+        }
+    }
+
     fn unstretched(&self, x: &Self) -> Self {
         match (self, x) {
             (Value::Tensor(g), Value::Tensor(x)) if g.is_shaped_like(x) => self.clone(),
@@ -283,13 +305,13 @@ impl<T: Real> Apply<T> for Var<'_, T> {
     fn composed(name: &'static str, x: &[&Self], formula: impl FnOnce() -> Self) -> Self {
         let graph = x[0].graph();
         // Of several errors the one that was made first is passed on.
-        let bad = x.iter().filter(|x| x.value().is_err()).min_by_key(|x| x.id());
+        let bad = x.iter().filter(|x| x.soundness().is_err()).min_by_key(|x| x.id());
         if let Some(bad) = bad {
             return **bad;
         }
         let y = graph.on_behalf_of(Location::caller(), formula);
-        match y.value() {
-            Ok(_) => y,
+        match y.soundness() {
+            Ok(()) => y,
             Err(error) => graph.poison(error.met_by(name, x.iter().map(|x| Algebra::shape(*x)).collect(), None)),
         }
     }

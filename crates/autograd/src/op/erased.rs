@@ -114,7 +114,7 @@ pub(super) fn only<T: Real>(mut outputs: Few<Tensor<T>>) -> Result<Tensor<T>, Er
 }
 
 impl<O: Op<N>, B: Borrow<O>, const N: usize, const FOREIGN: bool> Fixed<O, B, N, FOREIGN> {
-    pub(crate) fn new(op: B) -> Self {
+    pub(crate) const fn new(op: B) -> Self {
         Fixed { op, of: PhantomData }
     }
 }
@@ -314,6 +314,11 @@ impl Handle {
     pub fn multi<O: MultiOp<N, M>, const N: usize, const M: usize>(op: O) -> Handle {
         const { assert!(M > 0, "an operation has at least one output") };
         Handle::keep(Several::<O, O, N, M>::new(op))
+    }
+
+    /// A handle to an operation that was made once for all.
+    pub(crate) const fn fixed(op: &'static dyn Erased) -> Handle {
+        Handle(Kept::Static(op))
     }
 
     pub(crate) fn keep<E: Erased + 'static>(op: E) -> Handle {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Algebra, Handle, Linearity, Op, Sink, methods, scan};
+use super::{Algebra, Handle, Linearity, Op, Sink, erased::Fixed, methods, scan};
 use crate::{
     elementary::Side,
     error::{Error, ErrorKind},
@@ -24,6 +24,8 @@ pub(crate) fn along(name: &str, axis: isize) -> Cow<'static, str> {
 }
 
 impl Over {
+    const ALL: Over = Over { axes: Axes::ALL, keepdim: false };
+
     pub(crate) fn axes(axes: impl Into<Axes>, keepdim: bool) -> Over {
         Over { axes: axes.into(), keepdim }
     }
@@ -31,10 +33,6 @@ impl Over {
     /// How a reduction of that name is written.
     pub(crate) fn notation(&self, name: &str) -> Cow<'static, str> {
         format!("{name}({{0}}{})", self.axes.notation()).into()
-    }
-
-    fn all() -> Over {
-        Over::axes(.., false)
     }
 
     /// The shape with the axes at length 1, and the shape of the result.
@@ -56,7 +54,7 @@ impl Over {
 
     /// The shape with the axes at length 1, where the forward rule has accepted them.
     pub(crate) fn kept(&self, shape: &Shape) -> Shape {
-        self.shapes(shape).map_or(Shape::SCALAR, |(kept, _)| kept)
+        self.axes.flags(shape).map_or(Shape::SCALAR, |flags| shape.without(flags, true))
     }
 }
 
@@ -86,13 +84,6 @@ impl Op<1> for Sum {
 #[derive(Debug)]
 struct Mean(Over);
 
-impl Mean {
-    /// How many elements go into one mean.
-    fn count(&self, shape: &Shape) -> f64 {
-        shape.len() as f64 / self.0.kept(shape).len().max(1) as f64
-    }
-}
-
 impl Op<1> for Mean {
     fn name(&self) -> &'static str {
         "mean"
@@ -112,7 +103,10 @@ impl Op<1> for Mean {
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let shape = x.shape();
-        out.add_stretched(0, g.div_lit(self.count(&shape)).shaped(&self.0.kept(&shape)));
+        let kept = self.0.kept(&shape);
+        // How many elements go into one mean.
+        let count = shape.len() as f64 / kept.len().max(1) as f64;
+        out.add_stretched(0, g.divided(count).shaped(&kept));
     }
 }
 
@@ -279,6 +273,20 @@ impl Op<1> for SumTo {
     }
 }
 
+/// The sum of all elements. It and the mean stand in nearly every loss, and are made once.
+#[inline(never)]
+fn sum_of_all() -> Handle {
+    static SUM: Fixed<Sum, Sum, 1, false> = Fixed::new(Sum(Over::ALL));
+    Handle::fixed(&SUM)
+}
+
+/// The mean of all elements.
+#[inline(never)]
+fn mean_of_all() -> Handle {
+    static MEAN: Fixed<Mean, Mean, 1, false> = Fixed::new(Mean(Over::ALL));
+    Handle::fixed(&MEAN)
+}
+
 #[inline(never)]
 fn sum(over: Over) -> Handle {
     Handle::new(Sum(over))
@@ -322,7 +330,7 @@ methods! {
     /// assert_eq!(x.sum().backward()?.wrt(x)?, &tensor![1.0, 1.0, 1.0]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
-    fn sum(x) = sum(Over::all()), samples: {
+    fn sum(x) = sum_of_all(), samples: {
         [[2, 3]] => |x| x[0].sum();
         [[]] => |x| x[0].sum();
         [[2, 1, 2, 2]] => |x| x[0].sum();
@@ -368,7 +376,7 @@ methods! {
     /// assert_eq!(x.mean().backward()?.wrt(x)?, &tensor![0.25, 0.25, 0.25, 0.25]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
-    fn mean(x) = mean(Over::all()), samples: {
+    fn mean(x) = mean_of_all(), samples: {
         [[2, 3]] => |x| x[0].mean();
         [[2, 1, 2, 2]] => |x| x[0].mean();
         [[]] => |x| x[0].mean();
@@ -463,7 +471,7 @@ methods! {
     /// assert_eq!(x.prod().backward()?.wrt(x)?, &tensor![0.0, 6.0, 0.0]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
-    fn prod(x) = prod(Over::all()), samples: {
+    fn prod(x) = prod(Over::ALL), samples: {
         [[2, 3]] => |x| x[0].prod();
         [[]] => |x| x[0].prod();
         [[0]] => |x| x[0].prod();

@@ -1,7 +1,7 @@
 //! Memory that is used again: what the last owner of a tensor leaves goes to the next one of its size, on the same thread.
 //!
 //! A fresh large buffer costs more than most loops over it, since the system hands it out page by page and clears each one; and a small
-//! one costs as much as an operation on it. The memory kept is bounded, and [`release_memory`] gives it back.
+//! one costs as much as an operation on it. The memory kept is bounded, and [`release_memory`](crate::release_memory) gives it back.
 
 use std::{
     cell::RefCell,
@@ -9,10 +9,11 @@ use std::{
     sync::Arc,
 };
 
-use super::Array;
+use super::{Array, Data};
 use crate::{
     error::{Error, ErrorKind},
     real::Real,
+    shape::Shape,
 };
 
 /// No thread keeps more bytes than this, for each element type.
@@ -31,14 +32,7 @@ const HEADERS: usize = 1 << 12;
 pub(crate) struct Buffer<T: Real>(Vec<T>);
 
 /// Gives the memory that this thread keeps for tensors to come back to the system.
-///
-/// ```
-/// use autograd::{Tensor, release_memory};
-/// drop(Tensor::<f64>::zeros([1000, 1000])?);
-/// release_memory(); // eight megabytes
-/// # Ok::<(), autograd::Error>(())
-/// ```
-pub fn release_memory() {
+pub(crate) fn empty() {
     f32::with_pool(|pool| *pool = Pool::new());
     f64::with_pool(|pool| *pool = Pool::new());
 }
@@ -62,7 +56,9 @@ pub(crate) fn overwritten<T: Real>(n: usize) -> Result<Buffer<T>, Error> {
         return Ok(Buffer(Vec::new()));
     }
     if let Some(mut elements) = T::with_pool(|pool| pool.take(n)).flatten() {
-        elements.resize(n, T::ZERO);
+        if elements.len() != n {
+            elements.resize(n, T::ZERO);
+        }
         return Ok(Buffer(elements));
     }
     let capacity = if n <= SMALL { n.next_power_of_two() } else { n };
@@ -133,13 +129,19 @@ impl<'a, T: Real> IntoIterator for &'a mut Buffer<T> {
 }
 
 impl<T: Real> Drop for Buffer<T> {
+    #[inline]
     fn drop(&mut self) {
-        let elements = std::mem::take(&mut self.0);
-        if elements.capacity() > 0 {
-            // At the end of a thread there is no pool any more: then it is an ordinary vector.
-            T::with_pool(|pool| pool.give(elements));
+        if self.0.capacity() > 0 {
+            keep(&mut self.0);
         }
     }
+}
+
+/// Keeps elements for the next buffer, if they are not too many.
+#[inline(never)]
+fn keep<T: Real>(elements: &mut Vec<T>) {
+    // At the end of a thread there is no pool any more: then it is an ordinary vector.
+    T::with_pool(|pool| pool.give(elements));
 }
 
 /// The header of a tensor and what it points to, shared by its clones. Dropped by the last of them, the header is kept for another.
@@ -150,18 +152,15 @@ pub(super) struct Shared<T: Real>(
 );
 
 impl<T: Real> Shared<T> {
-    pub(super) fn new(array: Array<T>) -> Self {
+    pub(super) fn new(shape: &Shape, data: Data<T>) -> Self {
         let kept = T::with_pool(|pool| pool.headers.pop()).flatten();
-        Shared(Some(match kept {
-            Some(mut header) => {
-                match Arc::get_mut(&mut header) {
-                    Some(place) => *place = array,
-                    None => header = Arc::new(array), // never: a header is kept by its last owner
-                }
-                header
-            }
-            None => Arc::new(array),
-        }))
+        if let Some(mut header) = kept
+            && let Some(place) = Arc::get_mut(&mut header)
+        {
+            (place.shape, place.data) = (*shape, data);
+            return Shared(Some(header));
+        }
+        Shared(Some(Arc::new(Array { shape: *shape, data })))
     }
 
     #[inline]
@@ -231,12 +230,12 @@ impl<T: Real> Pool<T> {
         Some(elements)
     }
 
-    fn give(&mut self, elements: Vec<T>) {
+    fn give(&mut self, elements: &mut Vec<T>) {
         let (capacity, bytes) = (elements.capacity(), elements.capacity() * size_of::<T>());
         // A small one that came from elsewhere is counted as the power of two below it.
         if self.bytes + bytes <= LIMIT {
             self.bytes += bytes;
-            self.classes[capacity.ilog2() as usize].push(elements);
+            self.classes[capacity.ilog2() as usize].push(std::mem::take(elements));
         }
     }
 }
@@ -299,7 +298,7 @@ mod tests {
         let many: Vec<_> = (0..40).map(|_| allocate::<f64>(1 << 19).unwrap()).collect();
         drop(many);
         assert!(kept() <= LIMIT && kept() > LIMIT / 2);
-        release_memory();
+        empty();
         assert_eq!(kept(), 0);
     }
 }

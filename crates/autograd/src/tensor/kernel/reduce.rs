@@ -168,18 +168,37 @@ fn sums_to<T: Real>(x: &Tensor<T>, shape: &Shape) -> Result<Sums, Error> {
     Sums::in_parts(x.shape(), shape, &|sums, start, len| dispatch(SumTo { elements: &elements[start..start + len], start, sums }))
 }
 
+struct SumRun<'a, T>(&'a [T]);
+
+impl<T: Real> Kernel for SumRun<'_, T> {
+    type Output = f64;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> f64 {
+        sum_run(self.0)
+    }
+}
+
+/// The sum over the axes in which `shape` has length 1, or none, and `x` more, divided by `by`.
+fn sum_by<T: Real>(x: &Tensor<T>, shape: &Shape, by: f64) -> Result<Tensor<T>, Error> {
+    let elements = x.as_slice();
+    if shape.len() == 1 && !elements.is_empty() && elements.len() <= threads::part_of(elements.len()) {
+        // The same sum of one part, one run and one result, which needs no memory.
+        return Ok(Tensor::one(shape.rank(), T::of(dispatch(SumRun(elements)) / by)));
+    }
+    Ok(sums_to(x, shape)?.finish(by))
+}
+
 /// The sum over the axes in which `shape` has length 1, or none, and `x` more.
 pub(crate) fn sum_to<T: Real>(x: &Tensor<T>, shape: &Shape) -> Result<Tensor<T>, Error> {
     if x.shape().len() == shape.len() && !x.is_empty() {
         return Ok(x.with_shape(*shape));
     }
-    Ok(sums_to(x, shape)?.finish(1.0))
+    sum_by(x, shape, 1.0)
 }
 
 /// The mean over the axes in which `shape` has length 1, or none, and `x` more.
 pub(crate) fn mean_to<T: Real>(x: &Tensor<T>, shape: &Shape) -> Result<Tensor<T>, Error> {
-    let by = x.len() as f64 / shape.len().max(1) as f64;
-    Ok(sums_to(x, shape)?.finish(by))
+    sum_by(x, shape, x.len() as f64 / shape.len().max(1) as f64)
 }
 
 struct AllFinite<'a, T>(&'a [T]);
