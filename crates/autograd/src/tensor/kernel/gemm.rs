@@ -50,8 +50,8 @@ pub(super) fn way<T: Lanes>((m, k, n): (usize, usize, usize), a_at: Strides, b_a
     // The library is faster for few elements that are sums of many, writes results that are large beside the factors faster, reads a large factor
     // that is needed once faster, and has threads for few rows.
     let are_rows = a_at.1 == 1 && b_at.0 == 1 && k > 1;
-    let is_block = are_rows && m > 1 && m * n < 64;
-    let is_wide = k < 16 && m * n >= 1 << 16;
+    let is_block = are_rows && m > 1 && (m * n < 64 || (m * n <= 256 && k >= 128));
+    let is_wide = k < 16 && m * n >= if k > 2 && n > 256 { 1 << 13 } else { 1 << 16 };
     let is_read = m == 1 && k * n * size_of::<T>() > 1 << 20;
     let multiplications = m.saturating_mul(k).saturating_mul(n);
     if !is_known || is_block || is_wide || is_read || (m < 16 && multiplications >= LARGE) {
@@ -65,7 +65,7 @@ pub(super) fn way<T: Lanes>((m, k, n): (usize, usize, usize), a_at: Strides, b_a
         Arch::V3(_) => multiplications <= 1 << 17 && k > 2,
         _ => false,
     };
-    pays.then_some(Way { arch, by_dots: are_rows && (m < 4 || (m < 8 && k >= 128)) })
+    pays.then_some(Way { arch, by_dots: are_rows && (m < 4 || (k >= 128 && (m < 8 || n < 16))) })
 }
 
 /// Multiplies.
