@@ -107,13 +107,18 @@ struct Mixture {
 }
 
 impl Mixture {
-    fn objective<'g>(&self, [alphas, means, icf]: [Var<'g, f64>; 3]) -> Var<'g, f64> {
+    fn objective<'g>(&self, [alphas, means, icf]: [Var<'g, f64>; 3], is_fused: bool) -> Var<'g, f64> {
         let (q, lower) = (icf.slice(1, ..self.d), icf.slice(1, self.d..));
         let diagonal = q.exp();
         let l = lower.put(self.below.clone(), &self.flat).reshape([self.k, self.d, self.d]);
         let centred = alphas.graph().constant(&self.x) - means.unsqueeze(1);
-        let y = diagonal.unsqueeze(1) * centred + centred.matmul_as(l, false, true);
-        let inner = (alphas + q.sum_axes([1], false)).unsqueeze(1) - y.square().sum_axes([2], false) * 0.5;
+        let (scale, rest) = (diagonal.unsqueeze(1), centred.matmul_as(l, false, true));
+        let squares = if is_fused {
+            fused!(|scale, centred, rest| (scale * centred + rest).square())(scale, centred, rest)
+        } else {
+            (scale * centred + rest).square()
+        };
+        let inner = (alphas + q.sum_axes([1], false)).unsqueeze(1) - squares.sum_axes([2], false) * 0.5;
         let likelihood = inner.logsumexp([0], false).sum() - alphas.logsumexp(.., false) * self.n as f64;
         likelihood + (diagonal.square().sum() + lower.square().sum()) * 0.5
     }
@@ -137,8 +142,11 @@ pub(crate) fn mixture() -> Outcome<Vec<Work>> {
     let mut g = Graph::new();
     let alone = Work::new("W11", ("objective", "us"), MICROSECONDS, move || {
         g.clear();
-        Ok(vec![alone.objective(constants.each_ref().map(|x| g.constant(x))).item()?])
+        Ok(vec![alone.objective(constants.each_ref().map(|x| g.constant(x)), false).item()?])
     });
-    let gradient = gradients("W11", ("gradient", "us"), MICROSECONDS, inputs, [0, 0, of_matrix - 1], move |x| mixture.objective(x));
-    Ok(vec![alone, gradient])
+    let gradient = |name, is_fused| {
+        let (inputs, mixture) = (inputs.clone(), mixture.clone());
+        gradients(name, ("gradient", "us"), MICROSECONDS, inputs, [0, 0, of_matrix - 1], move |x| mixture.objective(x, is_fused))
+    };
+    Ok(vec![alone, gradient("W11", false), gradient("W11/fused", true)])
 }

@@ -1,6 +1,12 @@
 //! Taking elements from places of a tensor, and the reverse: adding elements to those places.
 
-use super::{allocate, walk::Walk};
+use super::{
+    dispatch::{Kernel, dispatch},
+    overwritten,
+    reduce::add_run,
+    threads,
+    walk::Walk,
+};
 use crate::{
     error::{Error, ErrorKind},
     indices::Indices,
@@ -225,25 +231,16 @@ impl Place {
         Ok((shape, Walk::new(&lengths, &strides, offset)))
     }
 
-    /// Calls `visit(taken, at, n, stride)` for each straight piece: `n` elements from `taken` on in what is taken stand at `at`,
-    /// `at + stride`, … in the whole.
+    /// Calls `visit(taken, at, n)` for each piece of a list: `n` elements from `taken` on in what is taken stand from `at` on in the whole.
     #[inline]
-    fn pieces(&self, full: &Shape, mut visit: impl FnMut(usize, usize, usize, isize)) -> Result<(), Error> {
-        if full.is_empty() {
-            return Ok(());
-        }
+    fn pieces(&self, full: &Shape, mut visit: impl FnMut(usize, usize, usize)) -> Result<(), Error> {
         match self {
-            Place::Slice { .. } | Place::Diagonal { .. } | Place::Windows { .. } => {
-                let (shape, walk) = self.view(full)?;
-                if !shape.is_empty() {
-                    walk.runs(0, shape.len(), |done, n, at, stride| visit(done, at, n, stride));
-                }
-            }
+            Place::Slice { .. } | Place::Diagonal { .. } | Place::Windows { .. } => {}
             Place::Select { axis, indices } => {
                 let (rows, len, inner) = full.around(full.axis(*axis)?);
                 for row in 0..rows {
                     for (i, index) in indices.as_slice().iter().enumerate() {
-                        visit((row * indices.len() + i) * inner, (row * len + index) * inner, inner, 1);
+                        visit((row * indices.len() + i) * inner, (row * len + index) * inner, inner);
                     }
                 }
             }
@@ -260,37 +257,87 @@ impl Place {
                 let walk = Walk::new(indices.shape(), &strides[..full.rank()], 0);
                 walk.runs(0, indices.len(), |done, n, at, stride| {
                     for (i, index) in indices.as_slice()[done..done + n].iter().enumerate() {
-                        visit(done + i, at.wrapping_add_signed(i.cast_signed() * stride) + index * own[axis], 1, 1);
+                        visit(done + i, at.wrapping_add_signed(i.cast_signed() * stride) + index * own[axis], 1);
                     }
                 });
             }
-            Place::Flat { indices } => indices.as_slice().iter().enumerate().for_each(|(i, &at)| visit(i, at, 1, 1)),
+            Place::Flat { indices } => indices.as_slice().iter().enumerate().for_each(|(i, &at)| visit(i, at, 1)),
         }
         Ok(())
     }
 
     /// The elements at this place.
     pub(crate) fn take<T: Real>(&self, x: &Tensor<T>) -> Result<Tensor<T>, Error> {
+        let from = x.as_slice();
+        if let Place::Slice { .. } | Place::Diagonal { .. } | Place::Windows { .. } = self {
+            let (shape, walk) = self.view(x.shape())?;
+            return walk.gather(from, shape);
+        }
         let shape = self.shape(x.shape())?;
-        let (mut taken, from) = (allocate(shape.len())?, x.as_slice());
-        self.pieces(x.shape(), |to, at, n, stride| {
-            let to = &mut taken[to..to + n];
-            match stride {
-                1 => to.copy_from_slice(&from[at..at + n]),
-                _ => to.iter_mut().enumerate().for_each(|(i, to)| *to = from[at.wrapping_add_signed(i.cast_signed() * stride)]),
-            }
-        })?;
+        let mut taken = overwritten(shape.len())?;
+        self.pieces(x.shape(), |to, at, n| taken[to..to + n].copy_from_slice(&from[at..at + n]))?;
         Ok(Tensor::of(shape, taken))
     }
 
     /// Adds elements to this place of an array of shape `full`; `d` has the shape of what is taken.
     pub(crate) fn add_to<T: Real>(&self, d: &[T], to: &mut [T], full: &Shape) -> Result<(), Error> {
-        self.pieces(full, |from, at, n, stride| {
+        if full.is_empty() || d.is_empty() {
+            return Ok(());
+        }
+        let outer = full.first().copied().unwrap_or(1);
+        let rows = (threads::part_of(d.len()) / (d.len() / outer).max(1)).max(1);
+        if rows >= outer || !self.keeps_first_axis(full)? {
+            return self.add_part(d, to, full);
+        }
+        // Each part has positions of its own on the first axis.
+        let parts = d.chunks(rows * (d.len() / outer)).zip(to.chunks_mut(rows * (full.len() / outer))).collect();
+        let add = |(d, to): (&[T], &mut [T])| self.add_part(d, to, &full.with(0, to.len() / (full.len() / outer))?);
+        threads::each(d.len(), parts, &add).into_iter().collect()
+    }
+
+    /// Whether the first axis is taken as it is, and is the first of what is taken.
+    fn keeps_first_axis(&self, full: &Shape) -> Result<bool, Error> {
+        let is_other = |axis: isize| full.axis(axis).map(|axis| axis > 0);
+        match self {
+            Place::Slice { axis, .. } | Place::Select { axis, .. } => is_other(*axis),
+            Place::Diagonal { a, b, .. } => Ok(is_other(*a)? && is_other(*b)?),
+            Place::Windows { windows, .. } => windows.iter().try_fold(true, |all, window| Ok(all & is_other(window.axis)?)),
+            Place::Gather { .. } | Place::Flat { .. } => Ok(false),
+        }
+    }
+
+    fn add_part<T: Real>(&self, d: &[T], to: &mut [T], full: &Shape) -> Result<(), Error> {
+        if let Place::Slice { .. } | Place::Diagonal { .. } | Place::Windows { .. } = self {
+            let walk = self.view(full)?.1;
+            dispatch(AddRuns { walk: &walk, d, to });
+            return Ok(());
+        }
+        self.pieces(full, |from, at, n| add_run(&mut to[at..at + n], &d[from..from + n], |v| v))
+    }
+}
+
+/// Adds the elements of a walk to where they stand.
+struct AddRuns<'a, T> {
+    walk: &'a Walk,
+    d: &'a [T],
+    to: &'a mut [T],
+}
+
+impl<T: Real> Kernel for AddRuns<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let AddRuns { walk, d, to } = self;
+        let mut runs = walk.straight(0, d.len());
+        while let Some((from, n, at, stride)) = runs.next() {
             let d = &d[from..from + n];
-            match stride {
-                1 => to[at..at + n].iter_mut().zip(d).for_each(|(sum, v)| *sum += *v),
-                _ => d.iter().enumerate().for_each(|(i, v)| to[at.wrapping_add_signed(i.cast_signed() * stride)] += *v),
+            if stride == 1 {
+                add_run(&mut to[at..at + n], d, |v| v);
+            } else {
+                for i in 0..n {
+                    to[at.wrapping_add_signed(i.cast_signed() * stride)] += d[i];
+                }
             }
-        })
+        }
     }
 }

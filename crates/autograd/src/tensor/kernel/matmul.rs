@@ -3,7 +3,9 @@
 use super::{
     dispatch::{Kernel, dispatch},
     gemm::{self, Operands},
-    overwritten, threads,
+    overwritten,
+    pointwise::add_to,
+    threads,
     walk::Walk,
 };
 use crate::{
@@ -162,14 +164,11 @@ impl<'s> Product<'s> {
             T::gemm((batch.shape.len() * m, k, n), a, self.a.strides, b, self.b.strides, c, accumulate);
             return;
         }
-        if is_summed && !accumulate {
-            c.fill(T::ZERO);
-        }
         let sums = batch.sums.unwrap_or(&batch.shape);
         let [a_walk, b_walk, walk] = [batch.a, batch.b, sums].map(|part| Walk::stretch_lengths(part, &batch.shape));
-        let multiply = |i: usize, c: &mut [T]| {
+        let multiply = |i: usize, c: &mut [T], accumulate: bool| {
             let (a, b) = (&a[a_walk.place(i) * self.a.len..], &b[b_walk.place(i) * self.b.len..]);
-            T::gemm(self.size, a, self.a.strides, b, self.b.strides, c, accumulate || is_summed);
+            T::gemm(self.size, a, self.a.strides, b, self.b.strides, c, accumulate);
         };
         let multiplications = batch.shape.len().saturating_mul(m).saturating_mul(k).saturating_mul(n);
         if !is_summed && is_worth_sharing(multiplications) {
@@ -177,12 +176,30 @@ impl<'s> Product<'s> {
             let count = batch.shape.len().div_ceil(8 * threads::count()).max(1);
             let parts = (0..).step_by(count).zip(c.chunks_mut(count * m * n)).collect();
             threads::each(usize::MAX, parts, &|(first, c): (usize, &mut [T])| {
-                (first..).zip(c.chunks_mut(m * n)).for_each(|(i, c)| multiply(i, c));
+                (first..).zip(c.chunks_mut(m * n)).for_each(|(i, c)| multiply(i, c, accumulate));
             });
             return;
         }
+        if is_summed && !accumulate {
+            c.fill(T::ZERO);
+        }
+        // One sum of many products: parts have sums of their own, whoever computes them.
+        if sums.iter().all(|&n| n == 1)
+            && batch.shape.len() >= 2 * SUMS
+            && multiplications >= SHARED.0.max(64 * SUMS * m * n)
+            && let Ok(mut parts) = overwritten(SUMS * m * n)
+        {
+            let of_part = |part: usize| part * batch.shape.len() / SUMS;
+            threads::each(multiplications / 16, parts.chunks_mut(m * n).enumerate().collect(), &|(part, c): (usize, &mut [T])| {
+                for i in of_part(part)..of_part(part + 1) {
+                    multiply(i, c, i > of_part(part));
+                }
+            });
+            parts.chunks(m * n).for_each(|part| add_to(c, part));
+            return;
+        }
         for i in 0..batch.shape.len() {
-            multiply(i, &mut c[walk.place(i) * m * n..]);
+            multiply(i, &mut c[walk.place(i) * m * n..], accumulate || is_summed);
         }
     }
 }
@@ -194,6 +211,8 @@ pub(crate) fn matmul<T: Real>(product: &Product<'_>, a: &Tensor<T>, b: &Tensor<T
     Ok(Tensor::of(product.shape, c))
 }
 
+/// A sum of many products is divided into so many.
+const SUMS: usize = 8;
 /// Products of at most this many multiplications are done by plain loops: the library's preparations would cost more.
 const TINY: usize = 512;
 /// Products of at least this many multiplications are worth a second thread; outside the pool, which then has to be woken, many more.

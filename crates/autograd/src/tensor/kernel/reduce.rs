@@ -53,6 +53,31 @@ pub(crate) fn sum_run<T: Real>(run: &[T]) -> f64 {
     total
 }
 
+/// Adds neighbours to neighbours, be they few or many: all but the last three by vectors. Each few are an array of their own, which overlaps
+/// nothing.
+#[inline(always)]
+pub(super) fn add_run<S: Real, T: Real>(sums: &mut [S], run: &[T], of: impl Fn(T) -> S) {
+    let ((sums, sums_rest), (run, run_rest)) = (sums.as_chunks_mut::<LANES>(), run.as_chunks::<LANES>());
+    for i in 0..sums.len().min(run.len()) {
+        let (mut few, run) = (sums[i], run[i]);
+        for k in 0..LANES {
+            few[k] += of(run[k]);
+        }
+        sums[i] = few;
+    }
+    let ((sums, sums_rest), (run, run_rest)) = (sums_rest.as_chunks_mut::<4>(), run_rest.as_chunks::<4>());
+    for i in 0..sums.len().min(run.len()) {
+        let (mut few, run) = (sums[i], run[i]);
+        for k in 0..4 {
+            few[k] += of(run[k]);
+        }
+        sums[i] = few;
+    }
+    for i in 0..sums_rest.len().min(run_rest.len()) {
+        sums_rest[i] += of(run_rest[i]);
+    }
+}
+
 /// Partial sums of a tensor that is summed over some of its axes.
 pub(crate) struct Sums {
     totals: Buffer<f64>,
@@ -78,12 +103,7 @@ impl Sums {
             let run = &elements[done..done + n];
             match stride {
                 0 => partial[at] += sum_run(run),
-                1 => {
-                    let partial = &mut partial[at..at + n];
-                    for i in 0..n {
-                        partial[i] += run[i].to_f64();
-                    }
-                }
+                1 => add_run(&mut partial[at..at + n], run, Real::to_f64),
                 _ => {
                     for i in 0..n {
                         partial[at.wrapping_add_signed(i.cast_signed() * stride)] += run[i].to_f64();
