@@ -252,8 +252,7 @@ fn slices<T, const N: usize>(arrays: &[[T; STEP]; N]) -> [&[T]; N] {
 
 /// The one loop over elements. Steps have a constant length, and their results are arrays of their own, so that there is nothing to check
 /// at run time, neither places nor overlaps, and no element is left to a loop that is not vectorised. It counts places: iterators would
-/// stay calls, compiled for the base instructions. The slices stay behind references, to be read again after each store: held by the kernel
-/// itself, they would let the loop over steps be vectorised in place of the one in a step, by gathers, at half the speed.
+/// stay calls, compiled for the base instructions.
 struct Straight<'a, 'b, 'o, T, E, const N: usize, const D: usize, const L: usize, const Q: usize> {
     element: &'a E,
     group: &'a Group<'b, T, N, D, L>,
