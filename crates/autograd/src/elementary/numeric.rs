@@ -211,9 +211,8 @@ macro_rules! numeric {
 
             #[inline(always)]
             fn exp<const FMA: bool>(self) -> Self {
-                let (power, q) = $t::split_exp::<FMA>($t::within(self, $lowest, $highest));
-                let (a, b) = power.halves();
-                $t::fma::<FMA>(q, a, a) * b
+                let x = if self > $highest { $highest } else { self };
+                $t::exp_below::<FMA>(x)
             }
             #[inline(always)]
             fn exp_moderate<const FMA: bool>(self) -> Self {
@@ -297,12 +296,12 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn sigmoid<const FMA: bool>(self) -> Self {
-                let e = Numeric::exp::<FMA>(-$t::abs(self));
+                let e = $t::exp_below::<FMA>(-$t::abs(self));
                 (if self < 0.0 { e } else { 1.0 }) / (1.0 + e)
             }
             #[inline(always)]
             fn softplus<const FMA: bool>(self) -> Self {
-                let e = Numeric::exp::<FMA>(-$t::abs(self));
+                let e = $t::exp_below::<FMA>(-$t::abs(self));
                 (if self > 0.0 { self } else { 0.0 }) + Numeric::ln_1p::<FMA>(e)
             }
             #[inline(always)]
@@ -492,6 +491,12 @@ macro_rules! numeric {
                 let x = if x < low { low } else { x };
                 if x > high { high } else { x }
             }
+            #[inline(always)]
+            fn exp_below<const FMA: bool>(x: Self) -> Self {
+                let (power, q) = $t::split_exp::<FMA>(if x < $lowest { $lowest } else { x });
+                let (a, b) = power.halves();
+                $t::fma::<FMA>(q, a, a) * b
+            }
             const EXPONENT: $t = 1.5 * ((1 as $bits) << $mantissa) as $t + 2.0 * $bias;
             #[inline(always)]
             fn split_exp<const FMA: bool>(x: Self) -> (PowerOfTwo<Self>, Self) {
@@ -590,6 +595,8 @@ trait Primitives: Copy {
     fn exp2_integer(k: Self) -> Self;
     /// x, moved to the ends of a range; NaN stays.
     fn within(x: Self, low: Self, high: Self) -> Self;
+    /// eˣ for x up to where it becomes infinite.
+    fn exp_below<const FMA: bool>(x: Self) -> Self;
     /// Added to a number, it makes a [`PowerOfTwo`].
     const EXPONENT: Self;
     /// x = n·ln 2 + r with |r| ≤ ln 2 / 2, as 2ⁿ and e^r − 1.

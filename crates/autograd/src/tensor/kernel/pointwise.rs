@@ -255,8 +255,15 @@ fn slices<T, const N: usize>(arrays: &[[T; STEP]; N]) -> [&[T]; N] {
 /// stay calls, compiled for the base instructions.
 struct Straight<'a, 'b, 'o, T, E, const N: usize, const D: usize, const L: usize, const Q: usize> {
     element: &'a E,
-    group: &'a Group<'b, T, N, D, L>,
-    out: &'a mut [&'o mut [T]; Q],
+    group: Group<'b, T, N, D, L>,
+    out: [&'o mut [T]; Q],
+}
+
+impl<'a, 'b, 'o, T: Real, E, const N: usize, const D: usize, const L: usize, const Q: usize> Straight<'a, 'b, 'o, T, E, N, D, L, Q> {
+    /// It holds the slices themselves: behind references they would be read again after each store.
+    fn new(element: &'a E, &Group { x, dx, rest }: &Group<'b, T, N, D, L>, out: &'o mut [&mut [T]; Q]) -> Self {
+        Straight { element, group: Group { x, dx, rest }, out: out.each_mut().map(|out| &mut **out) }
+    }
 }
 
 impl<T: Real, E: Element<T, N, D, L, Q>, const N: usize, const D: usize, const L: usize, const Q: usize> Kernel
@@ -382,7 +389,7 @@ pub(crate) fn add_to<T: Real>(sum: &mut [T], d: &[T]) {
 
 fn map_arrays<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
     let element = ValueOf(*function);
-    let steps = &|group: &Group<'_, T, N, 0, 0>, out: &mut [&mut [T]; 1]| dispatch(Straight { element: &element, group, out });
+    let steps = &|group: &Group<'_, T, N, 0, 0>, out: &mut [&mut [T]; 1]| dispatch(Straight::new(&element, group, out));
     map_by(x, &Rule { steps, one: &|x, [], []| [complete(One { function, x })] })
 }
 
@@ -571,7 +578,7 @@ fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
         g,
         needs,
         &Rule {
-            steps: &|group, out| dispatch(Straight { element: &element, group, out }),
+            steps: &|group, out| dispatch(Straight::new(&element, group, out)),
             one: &|x, [], [y, g]| gradients_of_one(function, x, y, g),
         },
     )
@@ -695,7 +702,7 @@ pub(crate) fn tangent<T: Real, F: Function<N>, const N: usize>(
         y,
         dx,
         &Rule {
-            steps: &|group, out| dispatch(Straight { element: &element, group, out }),
+            steps: &|group, out| dispatch(Straight::new(&element, group, out)),
             one: &|x, dx, [y]| [complete(OneTangent { function, x, y, dx })],
         },
     )
