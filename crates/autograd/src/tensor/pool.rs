@@ -22,7 +22,7 @@ const LIMIT: usize = if cfg!(test) { 128 << 20 } else { 1 << 30 };
 const SMALL: usize = 1 << 12;
 /// Above this many elements the system is asked first whether it has so much memory.
 const LARGE: usize = 1 << 24;
-/// Of larger buffers, this many are looked at for one that fits.
+/// Of larger buffers, this many are looked at for one that fits. So many are kept beyond those that were ever in use at a time.
 const LOOK: usize = 8;
 /// No thread keeps more headers of tensors than this.
 const HEADERS: usize = 1 << 12;
@@ -205,37 +205,57 @@ fn release<T: Real>(mut header: Arc<Array<T>>) {
 
 /// What one thread keeps of one element type.
 pub(crate) struct Pool<T: Real> {
-    /// By the logarithm of the capacity, the latest last.
-    classes: [Vec<Vec<T>>; usize::BITS as usize],
+    /// By the logarithm of the capacity.
+    classes: [Class<T>; usize::BITS as usize],
     headers: Vec<Arc<Array<T>>>,
     bytes: usize,
 }
 
+/// Buffers of about the same size.
+struct Class<T> {
+    /// The latest last.
+    spare: Vec<Vec<T>>,
+    /// How many are in use, and how many ever were at a time. Tensors of elements that came from elsewhere leave theirs here too, batch after batch:
+    /// more than were ever asked for are of no use.
+    used: usize,
+    most: usize,
+}
+
 impl<T: Real> Pool<T> {
     const fn new() -> Self {
-        Pool { classes: [const { Vec::new() }; usize::BITS as usize], headers: Vec::new(), bytes: 0 }
+        let classes = [const { Class { spare: Vec::new(), used: 0, most: 0 } }; usize::BITS as usize];
+        Pool { classes, headers: Vec::new(), bytes: 0 }
     }
 
     fn take(&mut self, n: usize) -> Option<Vec<T>> {
-        let elements = if n <= SMALL {
-            self.classes[n.next_power_of_two().ilog2() as usize].pop()?
+        let is_small = n <= SMALL;
+        let class = &mut self.classes[if is_small { n.next_power_of_two() } else { n }.ilog2() as usize];
+        class.used += 1;
+        class.most = class.most.max(class.used);
+        let elements = if is_small {
+            class.spare.pop()?
         } else {
-            let class = &mut self.classes[n.ilog2() as usize];
             // A buffer that is much longer would waste memory; one that is a little longer is of the same loop with another batch.
             let fits = |elements: &Vec<T>| (n..=n + n / 8).contains(&elements.capacity());
-            let at = (0..class.len()).rev().take(LOOK).find(|&i| fits(&class[i]))?;
-            class.swap_remove(at)
+            let at = (0..class.spare.len()).rev().take(LOOK).find(|&i| fits(&class.spare[i]))?;
+            class.spare.swap_remove(at)
         };
         self.bytes -= elements.capacity() * size_of::<T>();
         Some(elements)
     }
 
+    /// Keeps the elements; if there are enough already, in place of those that have waited longest.
     fn give(&mut self, elements: &mut Vec<T>) {
         let (capacity, bytes) = (elements.capacity(), elements.capacity() * size_of::<T>());
         // A small one that came from elsewhere is counted as the power of two below it.
+        let class = &mut self.classes[capacity.ilog2() as usize];
+        class.used = class.used.saturating_sub(1);
+        if class.spare.len() >= class.most + LOOK {
+            self.bytes -= class.spare.remove(0).capacity() * size_of::<T>();
+        }
         if self.bytes + bytes <= LIMIT {
             self.bytes += bytes;
-            self.classes[capacity.ilog2() as usize].push(std::mem::take(elements));
+            class.spare.push(std::mem::take(elements));
         }
     }
 }
@@ -290,6 +310,15 @@ mod tests {
         drop(y);
         let _another = Tensor::<f64>::full(5.0, [10]).unwrap();
         assert!(z.as_slice().iter().all(|&v| v == 3.0));
+    }
+
+    #[test]
+    fn elements_from_elsewhere_do_not_pile_up() {
+        empty();
+        for _ in 0..1000 {
+            drop(Buffer::from(vec![1.0f32; 1000]));
+        }
+        assert!(f32::with_pool(|pool| pool.bytes).unwrap() <= (LOOK + 1) * 4000);
     }
 
     #[test]
