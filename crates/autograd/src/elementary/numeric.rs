@@ -159,13 +159,10 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn sign<const FMA: bool>(self) -> Self {
-                if self > 0.0 {
-                    1.0
-                } else if self < 0.0 {
-                    -1.0
-                } else {
-                    self * 0.0
-                }
+                // Every value stands before it is chosen: a branch would keep the loop from being vectorised.
+                let zero = self * 0.0;
+                let positive = if self > 0.0 { 1.0 } else { zero };
+                if self < 0.0 { -1.0 } else { positive }
             }
             #[inline(always)]
             fn step<const FMA: bool>(self) -> Self {
