@@ -22,8 +22,10 @@ const LIMIT: usize = if cfg!(test) { 128 << 20 } else { 1 << 30 };
 const SMALL: usize = 1 << 12;
 /// Above this many elements the system is asked first whether it has so much memory.
 const LARGE: usize = 1 << 24;
-/// Of larger buffers, this many are looked at for one that fits. So many are kept beyond those that were ever in use at a time.
+/// Of larger buffers, this many are looked at for one that fits.
 const LOOK: usize = 8;
+/// So many buffers of a class are kept beyond those that were ever in use at a time: they may be of different lengths.
+const MORE: usize = 8;
 /// No thread keeps more headers of tensors than this.
 const HEADERS: usize = 1 << 12;
 
@@ -250,7 +252,7 @@ impl<T: Real> Pool<T> {
         // A small one that came from elsewhere is counted as the power of two below it.
         let class = &mut self.classes[capacity.ilog2() as usize];
         class.used = class.used.saturating_sub(1);
-        if class.spare.len() >= class.most + LOOK {
+        if class.spare.len() >= class.most + MORE {
             self.bytes -= class.spare.remove(0).capacity() * size_of::<T>();
         }
         if self.bytes + bytes <= LIMIT {
@@ -318,7 +320,7 @@ mod tests {
         for _ in 0..1000 {
             drop(Buffer::from(vec![1.0f32; 1000]));
         }
-        assert!(f32::with_pool(|pool| pool.bytes).unwrap() <= (LOOK + 1) * 4000);
+        assert!(f32::with_pool(|pool| pool.bytes).unwrap() <= (MORE + 1) * 4000);
     }
 
     #[test]

@@ -190,11 +190,15 @@ impl<'s> Product<'s> {
             && let Ok(mut parts) = overwritten(SUMS * m * n)
         {
             let of_part = |part: usize| part * batch.shape.len() / SUMS;
-            threads::each(multiplications / 16, parts.chunks_mut(m * n).enumerate().collect(), &|(part, c): (usize, &mut [T])| {
-                for i in of_part(part)..of_part(part + 1) {
-                    multiply(i, c, i > of_part(part));
-                }
-            });
+            threads::each(
+                if multiplications >= SHARED.1 { usize::MAX } else { 0 },
+                parts.chunks_mut(m * n).enumerate().collect(),
+                &|(part, c): (usize, &mut [T])| {
+                    for i in of_part(part)..of_part(part + 1) {
+                        multiply(i, c, i > of_part(part));
+                    }
+                },
+            );
             parts.chunks(m * n).for_each(|part| add_to(c, part));
             return;
         }

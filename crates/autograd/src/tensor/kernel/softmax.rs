@@ -41,8 +41,7 @@ impl<T: Real> Kernel for Rows<'_, T> {
                 if self.is_finite {
                     largest = T::ZERO;
                 }
-                let last = if largest.is_finite() { &last } else { &[largest; LANES] };
-                sum_of_exp(groups, last, largest, Numeric::exp::<FMA>)
+                sum_of_exp(groups, &last, largest, Numeric::exp::<FMA>)
             };
             self.largest[i] = largest;
             self.sums[i] = T::of(total);
@@ -71,6 +70,7 @@ fn largest_of<T: Real>(groups: &[[T; LANES]], last: &[T; LANES]) -> T {
     of_lanes(&a, |a, b| if b > a { b } else { a })
 }
 
+/// Where an element of `x` is larger, takes it.
 #[inline(always)]
 fn take_larger<T: Real>(largest: &mut [T; LANES], x: &[T; LANES]) {
     for k in 0..LANES {
@@ -157,6 +157,7 @@ impl<T: Real> Kernel for Weighted<'_, T> {
     }
 }
 
+/// g·e^(x − y) for a few elements of a row.
 #[inline(always)]
 fn weighted_group<T: Real, const FMA: bool>(x: &[T; LANES], y: T, g: T) -> [T; LANES] {
     let (mut all, mut is_moderate) = ([T::ZERO; LANES], g.is_finite());
