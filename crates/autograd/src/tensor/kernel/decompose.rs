@@ -1,12 +1,26 @@
-//! Small square matrices taken apart: LU and Cholesky factors, determinants and cofactors, all in double precision.
+//! Square matrices taken apart: LU and Cholesky factors, determinants and cofactors, all in double precision.
+//!
+//! LU and Cholesky factors are found a few columns at a time: what the columns before them contribute is one matrix product (left-looking
+//! blocks, G. Golub and C. Van Loan, Matrix Computations, 3.2).
 
-use super::{Buffer, allocate, walk::Walk};
+use super::{
+    Buffer, allocate,
+    dispatch::{Kernel, dispatch},
+    matmul::{Gemm, Strides},
+    overwritten, threads,
+    walk::Walk,
+};
 use crate::{
     error::{Error, ErrorKind},
     real::Real,
     shape::Shape,
     tensor::Tensor,
 };
+
+/// So many columns are taken at a time.
+const BLOCK: usize = 16;
+/// Matrices of a batch are shared among threads in parts of at least this many multiplications, and at most so many parts.
+const PART: (usize, usize) = (1 << 16, 64);
 
 /// A tensor seen as a batch of square matrices.
 #[derive(Debug)]
@@ -26,10 +40,23 @@ impl Squares {
         }
     }
 
-    /// The matrices one after the other. They are counted by the batch: without rows they have no elements.
-    fn matrices<'a, T>(&self, elements: &'a [T]) -> impl Iterator<Item = &'a [T]> {
+    /// The matrices one after the other, with their places, from the place `first` on. They are counted by the batch: without rows they have no
+    /// elements.
+    fn matrices<'a, T>(&self, elements: &'a [T], first: usize) -> impl Iterator<Item = (usize, &'a [T])> {
         let size = self.n * self.n;
-        (0..self.batch.len()).map(move |i| &elements[i * size..(i + 1) * size])
+        (first..self.batch.len()).map(move |i| (i, &elements[i * size..(i + 1) * size]))
+    }
+
+    /// Fills what belongs to a batch, `size` elements to a matrix: `fill` is given the place of the first matrix of a part.
+    fn in_parts<R: Send>(to: &mut [R], size: usize, n: usize, fill: &Filling<'_, R>) -> Result<(), Error> {
+        let size = size.max(1);
+        let (count, cost) = (to.len() / size, n.saturating_pow(3).max(1));
+        let of_part = PART.0.div_ceil(cost).max(count.div_ceil(PART.1)).max(1);
+        if count <= of_part {
+            return fill(0, to);
+        }
+        let parts = (0..).step_by(of_part).zip(to.chunks_mut(of_part * size)).collect();
+        threads::each(count.saturating_mul(cost), parts, &|(first, to): (usize, &mut [R])| fill(first, to)).into_iter().collect()
     }
 
     /// The position of a matrix in the batch.
@@ -47,6 +74,9 @@ impl Squares {
         ErrorKind::Singular { matrix: self.position(index), pivot }.into()
     }
 }
+
+/// What fills a part of a result, given the place of its first matrix in the batch.
+type Filling<'f, R> = dyn Fn(usize, &mut [R]) -> Result<(), Error> + Sync + 'f;
 
 fn has_nan<T: Real>(elements: &[T]) -> bool {
     elements.iter().any(|v| v.is_nan())
@@ -71,9 +101,26 @@ fn swap_rows(a: &mut [f64], n: usize, i: usize, j: usize) {
 }
 
 /// `to -= factor·from`
-fn subtract(to: &mut [f64], factor: f64, from: &[f64]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to -= factor * from;
+#[inline(always)]
+fn subtract<const FMA: bool>(to: &mut [f64], factor: f64, from: &[f64]) {
+    let n = to.len().min(from.len());
+    let (to, from) = (&mut to[..n], &from[..n]);
+    for i in 0..n {
+        to[i] = if FMA { from[i].mul_add(-factor, to[i]) } else { to[i] - factor * from[i] };
+    }
+}
+
+/// The product of an m×k matrix and a k×n matrix, in the memory of others.
+fn product<'s>(size: (usize, usize, usize), a: &[f64], a_at: Strides, b: &[f64], b_at: Strides, scratch: &'s mut [f64]) -> &'s [f64] {
+    let product = &mut scratch[..size.0 * size.2];
+    f64::gemm(size, a, a_at, b, b_at, product, false);
+    product
+}
+
+/// Subtracts the rows of a product from the columns `at..` of the rows of a matrix.
+fn take_rows(rows: &mut [f64], n: usize, at: usize, product: &[f64], width: usize) {
+    for (row, product) in rows.chunks_exact_mut(n).zip(product.chunks_exact(width)) {
+        subtract::<false>(&mut row[at..], 1.0, product);
     }
 }
 
@@ -92,26 +139,20 @@ struct Lu {
     is_nan: bool,
 }
 
-impl Lu {
-    fn new(n: usize) -> Result<Lu, Error> {
-        Ok(Lu { n, factors: allocate(n * n)?, order: vec![0; n], sign: 1.0, zero: None, is_nan: false })
-    }
+/// The factors of the columns `at .. end` of a matrix from their diagonal on; gives the first pivot that is 0.
+struct Columns<'a> {
+    lu: &'a mut Lu,
+    at: usize,
+    end: usize,
+}
 
-    /// Factors a matrix, or its transpose.
-    fn factor<T: Real>(&mut self, matrix: &[T], is_transposed: bool) {
-        let Lu { n, factors: a, order, sign, zero, is_nan } = self;
+impl Kernel for Columns<'_> {
+    type Output = Option<usize>;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> Option<usize> {
+        let Columns { lu: Lu { n, factors: a, order, sign, .. }, at, end } = self;
         let n = *n;
-        (*sign, *zero, *is_nan) = (1.0, None, has_nan(matrix));
-        if *is_nan {
-            return;
-        }
-        for i in 0..n {
-            for j in 0..n {
-                a[i * n + j] = matrix[if is_transposed { j * n + i } else { i * n + j }].to_f64();
-            }
-        }
-        order.iter_mut().enumerate().for_each(|(i, at)| *at = i);
-        for k in 0..n {
+        for k in at..end {
             let mut best = k;
             for i in k + 1..n {
                 if is_larger(a[i * n + k].abs(), a[best * n + k].abs()) {
@@ -119,8 +160,7 @@ impl Lu {
                 }
             }
             if a[best * n + k] == 0.0 {
-                *zero = Some(k);
-                return;
+                return Some(k);
             }
             if best != k {
                 swap_rows(a, n, k, best);
@@ -131,9 +171,96 @@ impl Lu {
                 let (pivot, row) = two_rows(a, n, k, i);
                 let factor = row[k] / pivot[k];
                 row[k] = factor;
-                subtract(&mut row[k + 1..], factor, &pivot[k + 1..]);
+                subtract::<FMA>(&mut row[k + 1..end], factor, &pivot[k + 1..end]);
             }
         }
+        None
+    }
+}
+
+/// The rows `at .. end` of L⁻¹ X, or of U⁻¹ X if `is_upper`, in place of what the other rows have left of those of X.
+struct Rows<'a> {
+    factors: &'a [f64],
+    n: usize,
+    /// The rows of X from the first of the block on, and how many columns they have.
+    x: &'a mut [f64],
+    columns: usize,
+    /// Of these columns, those from here on.
+    from: usize,
+    at: usize,
+    end: usize,
+    is_upper: bool,
+}
+
+impl Kernel for Rows<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Rows { factors, n, x, columns, from, at, end, is_upper } = self;
+        for done in at..end {
+            if is_upper {
+                let i = at + end - 1 - done;
+                for j in i + 1..end {
+                    let (row, known) = two_rows(x, columns, i - at, j - at);
+                    subtract::<FMA>(row, factors[i * n + j], known);
+                }
+                for v in &mut x[(i - at) * columns..(i - at + 1) * columns] {
+                    *v /= factors[i * n + i];
+                }
+            } else {
+                for j in at..done {
+                    let (known, row) = two_rows(x, columns, j - at, done - at);
+                    subtract::<FMA>(&mut row[from..], factors[done * n + j], &known[from..]);
+                }
+            }
+        }
+    }
+}
+
+impl Lu {
+    fn new(n: usize) -> Result<Lu, Error> {
+        Ok(Lu { n, factors: allocate(n * n)?, order: vec![0; n], sign: 1.0, zero: None, is_nan: false })
+    }
+
+    /// Factors a matrix, or its transpose.
+    fn factor<T: Real>(&mut self, matrix: &[T], is_transposed: bool) -> Result<(), Error> {
+        let n = self.n;
+        (self.sign, self.zero, self.is_nan) = (1.0, None, has_nan(matrix));
+        if self.is_nan {
+            return Ok(());
+        }
+        for i in 0..n {
+            for j in 0..n {
+                self.factors[i * n + j] = matrix[if is_transposed { j * n + i } else { i * n + j }].to_f64();
+            }
+        }
+        self.order.iter_mut().enumerate().for_each(|(i, at)| *at = i);
+        let mut scratch = overwritten(BLOCK * n)?;
+        for at in (0..n).step_by(BLOCK) {
+            let end = n.min(at + BLOCK);
+            let a = &mut self.factors;
+            if at > 0 {
+                let before = product((n - at, at, end - at), &a[at * n..], (n, 1), &a[at..], (n, 1), &mut scratch);
+                take_rows(&mut a[at * n..], n, at, before, end - at);
+            }
+            self.zero = dispatch(Columns { lu: self, at, end });
+            if self.zero.is_some() || end == n {
+                return Ok(());
+            }
+            let a = &mut self.factors;
+            if at > 0 {
+                let before = product((end - at, at, n - end), &a[at * n..], (n, 1), &a[end..], (n, 1), &mut scratch);
+                take_rows(&mut a[at * n..end * n], n, end, before, n - end);
+            }
+            // The factors stand in the same rows.
+            let mut block = [0.0; BLOCK * BLOCK];
+            for i in at..end {
+                block[(i - at) * BLOCK..][..end - at].copy_from_slice(&a[i * n + at..i * n + end]);
+            }
+            let x = &mut a[at * n..end * n];
+            dispatch(Rows { factors: &block, n: BLOCK, x, columns: n, from: end, at: 0, end: end - at, is_upper: false });
+        }
+        Ok(())
     }
 
     fn pivots(&self) -> impl Iterator<Item = f64> {
@@ -141,24 +268,31 @@ impl Lu {
     }
 
     /// A⁻¹ X in place of X, which has `columns` columns and its rows in the order of the pivots already.
-    fn solve(&self, x: &mut [f64], columns: usize) {
-        let n = self.n;
-        for i in 0..n {
-            let (done, rest) = x.split_at_mut(i * columns);
-            for j in 0..i {
-                subtract(&mut rest[..columns], self.factors[i * n + j], &done[j * columns..(j + 1) * columns]);
+    fn solve(&self, x: &mut [f64], columns: usize) -> Result<(), Error> {
+        let Lu { n, factors, .. } = self;
+        let n = *n;
+        let mut scratch = overwritten(BLOCK * columns)?;
+        for at in (0..n).step_by(BLOCK) {
+            let end = n.min(at + BLOCK);
+            let (known, x) = x.split_at_mut(at * columns);
+            let x = &mut x[..(end - at) * columns];
+            if at > 0 {
+                let before = product((end - at, at, columns), &factors[at * n..], (n, 1), known, (columns, 1), &mut scratch);
+                subtract::<false>(x, 1.0, before);
             }
+            dispatch(Rows { factors, n, x, columns, from: 0, at, end, is_upper: false });
         }
-        for i in (0..n).rev() {
-            let (rest, done) = x.split_at_mut((i + 1) * columns);
-            let row = &mut rest[i * columns..];
-            for j in i + 1..n {
-                subtract(row, self.factors[i * n + j], &done[(j - i - 1) * columns..(j - i) * columns]);
+        for at in (0..n).step_by(BLOCK).rev() {
+            let end = n.min(at + BLOCK);
+            let (x, known) = x.split_at_mut(end * columns);
+            let x = &mut x[at * columns..];
+            if end < n {
+                let after = product((end - at, n - end, columns), &factors[at * n + end..], (n, 1), known, (columns, 1), &mut scratch);
+                subtract::<false>(x, 1.0, after);
             }
-            for v in row {
-                *v /= self.factors[i * n + i];
-            }
+            dispatch(Rows { factors, n, x, columns, from: 0, at, end, is_upper: true });
         }
+        Ok(())
     }
 }
 
@@ -169,21 +303,24 @@ pub(crate) fn inverse<T: Real>(a: &Tensor<T>, is_strict: bool) -> Result<Tensor<
         return Ok(a.clone());
     }
     let n = squares.n;
-    let (mut lu, mut x, mut inverses) = (Lu::new(n)?, allocate::<f64>(n * n)?, allocate(a.len())?);
-    for (index, matrix) in squares.matrices(a.as_slice()).enumerate() {
-        let to = &mut inverses[index * n * n..(index + 1) * n * n];
-        lu.factor(matrix, false);
-        match lu.zero {
-            Some(pivot) if is_strict => return Err(squares.singular(index, pivot)),
-            zero if zero.is_some() || lu.is_nan => to.fill(T::of(f64::NAN)),
-            _ => {
-                x.fill(0.0);
-                lu.order.iter().enumerate().for_each(|(i, at)| x[i * n + at] = 1.0);
-                lu.solve(&mut x, n);
-                to.iter_mut().zip(&x).for_each(|(to, v)| *to = T::of(*v));
+    let mut inverses = overwritten(a.len())?;
+    Squares::in_parts(&mut inverses, n * n, n, &|first, to| {
+        let (mut lu, mut x) = (Lu::new(n)?, allocate::<f64>(n * n)?);
+        for ((index, matrix), to) in squares.matrices(a.as_slice(), first).zip(to.chunks_exact_mut(n * n)) {
+            lu.factor(matrix, false)?;
+            match lu.zero {
+                Some(pivot) if is_strict => return Err(squares.singular(index, pivot)),
+                zero if zero.is_some() || lu.is_nan => to.fill(T::of(f64::NAN)),
+                _ => {
+                    x.fill(0.0);
+                    lu.order.iter().enumerate().for_each(|(i, at)| x[i * n + at] = 1.0);
+                    lu.solve(&mut x, n)?;
+                    to.iter_mut().zip(&x).for_each(|(to, v)| *to = T::of(*v));
+                }
             }
         }
-    }
+        Ok(())
+    })?;
     Ok(Tensor::of(*a.shape(), inverses))
 }
 
@@ -212,35 +349,83 @@ pub(crate) fn solve<T: Real>(a: &Tensor<T>, b: &Tensor<T>, is_transposed: bool, 
     }
     let common = squares.batch.broadcast(&batch)?;
     // Each matrix is factored once, however often it is stretched.
-    let mut factored = Vec::with_capacity(squares.batch.len());
-    for (index, matrix) in squares.matrices(a.as_slice()).enumerate() {
-        let mut lu = Lu::new(n)?;
-        lu.factor(matrix, is_transposed);
-        match lu.zero {
-            Some(pivot) if is_strict => return Err(squares.singular(index, pivot)),
-            _ => factored.push(lu),
-        }
-    }
-    let (mut solutions, mut x) = (allocate(shape.len())?, allocate::<f64>(n * columns)?);
-    let size = n * columns;
-    let walks = [&squares.batch, &batch].map(|own| Walk::stretch(own, &common));
-    for (index, to) in solutions.chunks_exact_mut(size).enumerate() {
-        let places = walks.each_ref().map(|walk| walk.place(index));
-        let lu = &factored[places[0]];
-        if lu.is_nan || lu.zero.is_some() {
-            to.fill(T::of(f64::NAN));
-            continue;
-        }
-        let from = &b.as_slice()[places[1] * size..(places[1] + 1) * size];
-        for (i, at) in lu.order.iter().enumerate() {
-            for j in 0..columns {
-                x[i * columns + j] = from[at * columns + j].to_f64();
+    let mut factored: Vec<Option<Lu>> = vec![None; squares.batch.len()];
+    Squares::in_parts(&mut factored, 1, n, &|first, to| {
+        for ((index, matrix), to) in squares.matrices(a.as_slice(), first).zip(to) {
+            let mut lu = Lu::new(n)?;
+            lu.factor(matrix, is_transposed)?;
+            match lu.zero {
+                Some(pivot) if is_strict => return Err(squares.singular(index, pivot)),
+                // Its solutions are NaN.
+                zero => *to = (zero.is_none() && !lu.is_nan).then_some(lu),
             }
         }
-        lu.solve(&mut x, columns);
-        to.iter_mut().zip(&x).for_each(|(to, v)| *to = T::of(*v));
-    }
+        Ok(())
+    })?;
+    let mut solutions = overwritten(shape.len())?;
+    let size = n * columns;
+    let walks = [&squares.batch, &batch].map(|own| Walk::stretch(own, &common));
+    Squares::in_parts(&mut solutions, size, n, &|first, to| {
+        let mut x = allocate::<f64>(size)?;
+        for (index, to) in (first..).zip(to.chunks_exact_mut(size)) {
+            let places = walks.each_ref().map(|walk| walk.place(index));
+            let Some(lu) = &factored[places[0]] else {
+                to.fill(T::of(f64::NAN));
+                continue;
+            };
+            let from = &b.as_slice()[places[1] * size..(places[1] + 1) * size];
+            for (i, at) in lu.order.iter().enumerate() {
+                for j in 0..columns {
+                    x[i * columns + j] = from[at * columns + j].to_f64();
+                }
+            }
+            lu.solve(&mut x, columns)?;
+            to.iter_mut().zip(&x).for_each(|(to, v)| *to = T::of(*v));
+        }
+        Ok(())
+    })?;
     Ok(Tensor::of(shape, solutions))
+}
+
+/// The columns `at .. end` of a Cholesky factor from their diagonal on; gives the first pivot that is not positive, and its value.
+struct LowerColumns<'a> {
+    a: &'a mut [f64],
+    n: usize,
+    at: usize,
+    end: usize,
+}
+
+impl Kernel for LowerColumns<'_> {
+    type Output = Option<(usize, f64)>;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> Option<(usize, f64)> {
+        let LowerColumns { a, n, at, end } = self;
+        // The rows of the factor's transpose, as far as they are known.
+        let mut upper = [0.0; BLOCK * BLOCK];
+        for i in at..n {
+            let row = &mut a[i * n + at..i * n + end];
+            let known = if i < end { i - at } else { end - at };
+            for k in 0..known {
+                row[k] /= upper[k * BLOCK + k];
+                let (front, rest) = row.split_at_mut(k + 1);
+                subtract::<FMA>(&mut rest[..known - k - 1], front[k], &upper[k * BLOCK + k + 1..]);
+            }
+            if i < end {
+                let mut pivot = row[known];
+                for k in 0..known {
+                    pivot -= row[k] * row[k];
+                }
+                if pivot <= 0.0 {
+                    return Some((i, pivot));
+                }
+                row[known] = pivot.sqrt();
+                for k in 0..=known {
+                    upper[k * BLOCK + known] = row[k];
+                }
+            }
+        }
+        None
+    }
 }
 
 /// The lower factor L of the symmetric part ½(A + Aᵀ) = L Lᵀ of each matrix.
@@ -250,26 +435,38 @@ pub(crate) fn cholesky<T: Real>(a: &Tensor<T>) -> Result<Tensor<T>, Error> {
         return Ok(a.clone());
     }
     let n = squares.n;
-    let (mut lower, mut factors) = (allocate::<f64>(n * n)?, allocate(a.len())?);
-    for (index, matrix) in squares.matrices(a.as_slice()).enumerate() {
-        let to = &mut factors[index * n * n..(index + 1) * n * n];
-        if has_nan(matrix) {
-            to.fill(T::of(f64::NAN));
-            continue;
-        }
-        for i in 0..n {
-            for j in 0..=i {
-                let (above, row) = (&lower[j * n..j * n + j], &lower[i * n..i * n + j]);
-                let sum: f64 = above.iter().zip(row).map(|(a, b)| a * b).sum();
-                let v = 0.5 * (matrix[i * n + j].to_f64() + matrix[j * n + i].to_f64()) - sum;
-                if i == j && v <= 0.0 {
-                    return Err(ErrorKind::NotPositiveDefinite { matrix: squares.position(index), pivot: i, value: v }.into());
+    let mut factors = overwritten(a.len())?;
+    Squares::in_parts(&mut factors, n * n, n, &|first, to| {
+        let (mut lower, mut scratch) = (overwritten::<f64>(n * n)?, overwritten(BLOCK * n)?);
+        for ((index, matrix), to) in squares.matrices(a.as_slice(), first).zip(to.chunks_exact_mut(n * n)) {
+            if has_nan(matrix) {
+                to.fill(T::of(f64::NAN));
+                continue;
+            }
+            for i in 0..n {
+                for j in 0..=i {
+                    lower[i * n + j] = 0.5 * (matrix[i * n + j].to_f64() + matrix[j * n + i].to_f64());
                 }
-                lower[i * n + j] = if i == j { v.sqrt() } else { v / lower[j * n + j] };
-                to[i * n + j] = T::of(lower[i * n + j]);
+                lower[i * n + i + 1..(i + 1) * n].fill(0.0);
+            }
+            for at in (0..n).step_by(BLOCK) {
+                let end = n.min(at + BLOCK);
+                if at > 0 {
+                    let before = product((n - at, at, end - at), &lower[at * n..], (n, 1), &lower[at * n..], (1, n), &mut scratch);
+                    take_rows(&mut lower[at * n..], n, at, before, end - at);
+                }
+                if let Some((pivot, value)) = dispatch(LowerColumns { a: &mut lower, n, at, end }) {
+                    return Err(ErrorKind::NotPositiveDefinite { matrix: squares.position(index), pivot, value }.into());
+                }
+            }
+            for i in 0..n {
+                for j in 0..n {
+                    to[i * n + j] = if j <= i { T::of(lower[i * n + j]) } else { T::ZERO };
+                }
             }
         }
-    }
+        Ok(())
+    })?;
     Ok(Tensor::of(*a.shape(), factors))
 }
 
@@ -282,25 +479,29 @@ pub(crate) struct Determinant {
 }
 
 /// What is wanted of the determinant of each matrix.
-pub(crate) fn determinants<T: Real>(a: &Tensor<T>, wanted: impl Fn(Determinant) -> f64) -> Result<Tensor<T>, Error> {
+pub(crate) fn determinants<T: Real>(a: &Tensor<T>, wanted: impl Fn(Determinant) -> f64 + Sync) -> Result<Tensor<T>, Error> {
     let squares = Squares::new(a.shape())?;
     if squares.batch.is_empty() {
         return Ok(Tensor::of(squares.batch, Vec::new()));
     }
-    let (mut lu, mut values) = (Lu::new(squares.n)?, allocate(squares.batch.len())?);
-    for (matrix, to) in squares.matrices(a.as_slice()).zip(&mut values) {
-        lu.factor(matrix, false);
-        let determinant = match lu.zero {
-            _ if lu.is_nan => Determinant { sign: f64::NAN, ln_abs: f64::NAN, value: f64::NAN },
-            Some(_) => Determinant { sign: 0.0, ln_abs: f64::NEG_INFINITY, value: 0.0 },
-            None => Determinant {
-                sign: lu.pivots().fold(lu.sign, |sign, p| if p.is_nan() { p } else { sign * p.signum() }),
-                ln_abs: lu.pivots().map(|p| p.abs().ln()).sum::<f64>() + 0.0,
-                value: lu.pivots().fold(lu.sign, |product, p| product * p),
-            },
-        };
-        *to = T::of(wanted(determinant));
-    }
+    let mut values = overwritten(squares.batch.len())?;
+    Squares::in_parts(&mut values, 1, squares.n, &|first, to| {
+        let mut lu = Lu::new(squares.n)?;
+        for ((_, matrix), to) in squares.matrices(a.as_slice(), first).zip(to) {
+            lu.factor(matrix, false)?;
+            let determinant = match lu.zero {
+                _ if lu.is_nan => Determinant { sign: f64::NAN, ln_abs: f64::NAN, value: f64::NAN },
+                Some(_) => Determinant { sign: 0.0, ln_abs: f64::NEG_INFINITY, value: 0.0 },
+                None => Determinant {
+                    sign: lu.pivots().fold(lu.sign, |sign, p| if p.is_nan() { p } else { sign * p.signum() }),
+                    ln_abs: lu.pivots().map(|p| p.abs().ln()).sum::<f64>() + 0.0,
+                    value: lu.pivots().fold(lu.sign, |product, p| product * p),
+                },
+            };
+            *to = T::of(wanted(determinant));
+        }
+        Ok(())
+    })?;
     Ok(Tensor::of(squares.batch, values))
 }
 
@@ -359,7 +560,7 @@ impl Ldn {
                 let (top, row) = two_rows(a, n, k, i);
                 let factor = row[k] / pivot;
                 row[k] = factor;
-                subtract(&mut row[k + 1..], factor, &top[k + 1..]);
+                subtract::<false>(&mut row[k + 1..], factor, &top[k + 1..]);
             }
             a[k * n + k + 1..(k + 1) * n].iter_mut().for_each(|v| *v /= pivot);
         }
@@ -381,13 +582,13 @@ impl Ldn {
         for i in 0..n {
             for k in 0..i {
                 let (from, to) = two_rows(x, n, k, i);
-                subtract(to, f[i * n + k], from);
+                subtract::<false>(to, f[i * n + k], from);
             }
         }
         for row in x.chunks_exact_mut(n.max(1)) {
             for k in 0..n {
                 let v = row[k];
-                subtract(&mut row[k + 1..], v, &f[k * n + k + 1..(k + 1) * n]);
+                subtract::<false>(&mut row[k + 1..], v, &f[k * n + k + 1..(k + 1) * n]);
             }
         }
     }
@@ -398,7 +599,7 @@ impl Ldn {
         for k in (0..n).rev() {
             for i in 0..k {
                 let (to, from) = two_rows(x, n, i, k);
-                subtract(to, f[k * n + i], from);
+                subtract::<false>(to, f[k * n + i], from);
             }
         }
         for row in x.chunks_exact_mut(n.max(1)) {
@@ -423,7 +624,7 @@ pub(crate) fn cofactor<T: Real>(a: &Tensor<T>) -> Result<Tensor<T>, Error> {
     }
     let n = squares.n;
     let (mut ldn, mut x, mut cofactors) = (Ldn::new(n)?, allocate::<f64>(n * n)?, allocate(a.len())?);
-    for (index, matrix) in squares.matrices(a.as_slice()).enumerate() {
+    for (index, matrix) in squares.matrices(a.as_slice(), 0) {
         let to = &mut cofactors[index * n * n..(index + 1) * n * n];
         if has_nan(matrix) {
             to.fill(T::of(f64::NAN));
@@ -452,7 +653,7 @@ pub(crate) fn cofactor_slope<T: Real>(a: &Tensor<T>, e: &Tensor<T>) -> Result<Te
     let n = squares.n;
     let (mut ldn, mut slopes) = (Ldn::new(n)?, allocate(a.len())?);
     let (mut change, mut x) = (allocate::<f64>(n * n)?, allocate::<f64>(n * n)?);
-    for (index, (matrix, e)) in squares.matrices(a.as_slice()).zip(squares.matrices(e.as_slice())).enumerate() {
+    for ((index, matrix), (_, e)) in squares.matrices(a.as_slice(), 0).zip(squares.matrices(e.as_slice(), 0)) {
         let to = &mut slopes[index * n * n..(index + 1) * n * n];
         if has_nan(matrix) {
             to.fill(T::of(f64::NAN));
