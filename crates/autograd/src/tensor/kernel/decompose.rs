@@ -411,10 +411,7 @@ impl Kernel for LowerColumns<'_> {
                 subtract::<FMA>(&mut rest[..known - k - 1], front[k], &upper[k * BLOCK + k + 1..]);
             }
             if i < end {
-                let mut pivot = row[known];
-                for k in 0..known {
-                    pivot -= row[k] * row[k];
-                }
+                let pivot = row[known] - row[..known].iter().map(|v| v * v).sum::<f64>();
                 if pivot <= 0.0 {
                     return Some((i, pivot));
                 }
