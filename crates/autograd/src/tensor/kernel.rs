@@ -3,6 +3,7 @@
 pub(crate) mod dispatch;
 pub(crate) mod threads;
 pub(crate) mod walk;
+mod cross;
 pub(crate) mod pointwise;
 pub(crate) mod reduce;
 pub(crate) mod softmax;

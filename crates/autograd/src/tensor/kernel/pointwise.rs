@@ -6,7 +6,7 @@ use super::{
     Buffer,
     dispatch::{Kernel, complete, dispatch},
     overwritten,
-    reduce::Sums,
+    reduce::{Summing, Sums},
     threads,
     walk::Walk,
 };
@@ -513,20 +513,6 @@ impl<T: Real, const N: usize> Part<'_, '_, T, N> {
                 }
             }
         }
-    }
-}
-
-struct Summing<'a, T> {
-    sums: &'a mut Sums,
-    start: usize,
-    run: &'a [T],
-}
-
-impl<T: Real> Kernel for Summing<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        self.sums.add(self.start, self.run);
     }
 }
 

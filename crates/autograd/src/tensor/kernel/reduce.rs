@@ -3,13 +3,17 @@
 use super::{
     Buffer, allocate,
     dispatch::{Kernel, dispatch},
-    threads,
-    walk::Walk,
+    overwritten, threads,
+    walk::{Rows, Walk},
 };
 use crate::{error::Error, real::Real, shape::Shape, tensor::Tensor};
 
 /// How many partial sums run side by side; it fixes the order of summation.
-const LANES: usize = 16;
+const LANES: usize = 4 * VECTOR;
+/// So many of them are one vector, at best.
+const VECTOR: usize = 8;
+/// Axes of fewer elements are short.
+const SHORT: usize = 16;
 /// Sums of this many elements are added up one by one.
 const BLOCK: usize = 4096;
 /// After so many additions to each, partial sums are added to their totals.
@@ -18,39 +22,73 @@ const SETTLE: usize = 1024;
 /// The sum of a straight run, in a fixed order.
 #[inline(always)]
 pub(crate) fn sum_run<T: Real>(run: &[T]) -> f64 {
-    let mut total = 0.0;
-    if run.len() < LANES {
-        let (fours, rest) = run.as_chunks::<4>();
-        let mut lanes = [0.0; 4];
-        for four in fours {
-            for i in 0..4 {
-                lanes[i] += four[i].to_f64();
+    if run.len() < LANES { sum_few(run) } else { dispatch(SumRun(run)) }
+}
+
+/// The sum of many elements, in vectors of its own: in the middle of another loop they would not be kept.
+struct SumRun<'a, T>(&'a [T]);
+
+impl<T: Real> Kernel for SumRun<'_, T> {
+    type Output = f64;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> f64 {
+        let mut total = 0.0;
+        for block in self.0.chunks(BLOCK) {
+            let (groups, rest) = block.as_chunks::<LANES>();
+            let (mut a, mut b, mut c, mut d) = ([0.0; VECTOR], [0.0; VECTOR], [0.0; VECTOR], [0.0; VECTOR]);
+            for group in groups {
+                if let [w, x, y, z] = group.as_chunks().0 {
+                    add_vector(&mut a, w);
+                    add_vector(&mut b, x);
+                    add_vector(&mut c, y);
+                    add_vector(&mut d, z);
+                }
             }
+            add_vector(&mut a, &b);
+            add_vector(&mut c, &d);
+            add_vector(&mut a, &c);
+            total += of_lanes(&a, |a, b| a + b) + sum_few(rest);
         }
-        total += (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
-        for v in rest {
-            total += v.to_f64();
-        }
-        return total;
+        total
     }
-    for block in run.chunks(BLOCK) {
-        let (groups, rest) = block.as_chunks::<LANES>();
-        let mut lanes = [0.0; LANES];
-        for group in groups {
-            for i in 0..LANES {
-                lanes[i] += group[i].to_f64();
-            }
+}
+
+#[inline(always)]
+fn add_vector<T: Real>(sums: &mut [f64; VECTOR], v: &[T; VECTOR]) {
+    for i in 0..VECTOR {
+        sums[i] += v[i].to_f64();
+    }
+}
+
+/// The sum of less than [`LANES`] elements.
+#[inline(always)]
+fn sum_few<T: Real>(run: &[T]) -> f64 {
+    let (fours, rest) = run.as_chunks::<4>();
+    let mut lanes = [0.0; 4];
+    for four in fours {
+        for i in 0..4 {
+            lanes[i] += four[i].to_f64();
         }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                lanes[i] += lanes[i + width];
-            }
-            width /= 2;
-        }
-        total += rest.iter().fold(lanes[0], |sum, v| sum + v.to_f64());
+    }
+    let mut total = (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+    for v in rest {
+        total += v.to_f64();
     }
     total
+}
+
+/// Brings the lanes together, of which there are a power of two. A call, since the halves of a tree would be the vectors that the loop before it is
+/// made of.
+#[inline(never)]
+pub(super) fn of_lanes<T: Copy, const N: usize>(lanes: &[T; N], join: impl Fn(T, T) -> T) -> T {
+    let (mut lanes, mut width) = (*lanes, N / 2);
+    while width > 0 {
+        for k in 0..width {
+            lanes[k] = join(lanes[k], lanes[k + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
 }
 
 /// Adds neighbours to neighbours. Few of them are taken by eights and fours, without a loop.
@@ -59,12 +97,62 @@ pub(super) fn add_run<S: Real, T: Real>(sums: &mut [S], run: &[T], of: impl Fn(T
     let n = sums.len().min(run.len());
     let (sums, run) = (&mut sums[..n], &run[..n]);
     let mut done = 0;
-    if n < LANES {
+    if n < SHORT {
         done += add_few::<8, S, T>(sums, run, &of);
         done += add_few::<4, S, T>(&mut sums[done..], &run[done..], &of);
     }
     for i in done..n {
         sums[i] += of(run[i]);
+    }
+}
+
+/// Adds the sums of rows of a few elements.
+struct ShortRows<'a, T> {
+    sums: &'a mut [f64],
+    rows: &'a [T],
+    n: usize,
+}
+
+impl<T: Real> Kernel for ShortRows<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let ShortRows { sums, rows, n } = self;
+        for i in 0..sums.len() {
+            sums[i] += sum_few(&rows[i * n..(i + 1) * n]);
+        }
+    }
+}
+
+/// Adds rows of as many elements as there are sums, which are few: as many rows as a vector has elements side by side. Those that are left are
+/// given back.
+struct Together<'a, 'r, T> {
+    sums: &'a mut [f64],
+    rows: &'r [T],
+}
+
+impl<'r, T: Real> Kernel for Together<'_, 'r, T> {
+    type Output = &'r [T];
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> &'r [T] {
+        let Together { sums, rows } = self;
+        let (mut lanes, n, mut at) = ([0.0; SHORT * VECTOR], sums.len(), 0);
+        let lanes = &mut lanes[..n * VECTOR];
+        while at + lanes.len() <= rows.len() {
+            let rows = &rows[at..at + lanes.len()];
+            for i in 0..lanes.len() {
+                lanes[i] += rows[i].to_f64();
+            }
+            at += lanes.len();
+        }
+        for k in 0..n {
+            let mut sum = 0.0;
+            for i in 0..VECTOR {
+                sum += lanes[i * n + k];
+            }
+            sums[k] += sum;
+        }
+        &rows[at..]
     }
 }
 
@@ -98,21 +186,33 @@ impl Sums {
 
     /// Adds the elements that stand from `start` on.
     #[inline(always)]
-    pub(crate) fn add<T: Real>(&mut self, start: usize, elements: &[T]) {
+    fn add<T: Real>(&mut self, start: usize, elements: &[T]) {
         let Sums { totals, partial, pending, walk, .. } = self;
         let mut runs = walk.straight(start, elements.len());
-        while let Some((done, n, at, stride)) = runs.next() {
-            let run = &elements[done..done + n];
-            match stride {
-                0 => partial[at] += sum_run(run),
-                1 => add_run(&mut partial[at..at + n], run, Real::to_f64),
+        while let Some(Rows { done, count, at, step, n, stride }) = runs.next_rows() {
+            let mut rows = &elements[done..done + count * n];
+            match (step, stride) {
+                (1, 0) if n < SHORT => dispatch(ShortRows { sums: &mut partial[at..at + count], rows, n }),
                 _ => {
-                    for i in 0..n {
-                        partial[at.wrapping_add_signed(i.cast_signed() * stride)] += run[i].to_f64();
+                    let mut at = at;
+                    if (step, stride) == (0, 1) && n < SHORT {
+                        rows = dispatch(Together { sums: &mut partial[at..at + n], rows });
+                    }
+                    for run in rows.chunks_exact(n) {
+                        match stride {
+                            0 => partial[at] += sum_run(run),
+                            1 => add_run(&mut partial[at..at + n], run, Real::to_f64),
+                            _ => {
+                                for i in 0..n {
+                                    partial[at.wrapping_add_signed(i.cast_signed() * stride)] += run[i].to_f64();
+                                }
+                            }
+                        }
+                        at = at.wrapping_add_signed(step);
                     }
                 }
             }
-            *pending += if stride == 0 { 1 } else { n };
+            *pending += count * if stride == 0 { 1 } else { n };
             if *pending >= SETTLE * totals.len() {
                 *pending = 0;
                 settle(totals, partial);
@@ -168,36 +268,29 @@ fn settle(totals: &mut [f64], partial: &mut [f64]) {
     }
 }
 
-struct SumTo<'a, T> {
-    elements: &'a [T],
-    start: usize,
-    sums: Sums,
+/// Adds the elements that stand from `start` on.
+pub(super) struct Summing<'a, T> {
+    pub(super) sums: &'a mut Sums,
+    pub(super) start: usize,
+    pub(super) run: &'a [T],
 }
 
-impl<T: Real> Kernel for SumTo<'_, T> {
-    type Output = Sums;
+impl<T: Real> Kernel for Summing<'_, T> {
+    type Output = ();
     #[inline(always)]
-    fn run<const FMA: bool>(mut self) -> Sums {
-        if !self.elements.is_empty() {
-            self.sums.add(self.start, self.elements);
+    fn run<const FMA: bool>(self) {
+        if !self.run.is_empty() {
+            self.sums.add(self.start, self.run);
         }
-        self.sums
     }
 }
 
 fn sums_to<T: Real>(x: &Tensor<T>, shape: &Shape) -> Result<Sums, Error> {
     let elements = x.as_slice();
-    Sums::in_parts(x.shape(), shape, &|sums, start, len| dispatch(SumTo { elements: &elements[start..start + len], start, sums }))
-}
-
-struct SumRun<'a, T>(&'a [T]);
-
-impl<T: Real> Kernel for SumRun<'_, T> {
-    type Output = f64;
-    #[inline(always)]
-    fn run<const FMA: bool>(self) -> f64 {
-        sum_run(self.0)
-    }
+    Sums::in_parts(x.shape(), shape, &|mut sums, start, len| {
+        dispatch(Summing { sums: &mut sums, start, run: &elements[start..start + len] });
+        sums
+    })
 }
 
 /// The sum over the axes in which `shape` has length 1, or none, and `x` more, divided by `by`.
@@ -205,7 +298,7 @@ fn sum_by<T: Real>(x: &Tensor<T>, shape: &Shape, by: f64) -> Result<Tensor<T>, E
     let elements = x.as_slice();
     if shape.len() == 1 && !elements.is_empty() && elements.len() <= threads::part_of(elements.len()) {
         // The same sum of one part, one run and one result, which needs no memory.
-        return Ok(Tensor::one(shape.rank(), T::of(dispatch(SumRun(elements)) / by)));
+        return Ok(Tensor::one(shape.rank(), T::of(sum_run(elements) / by)));
     }
     Ok(sums_to(x, shape)?.finish(by))
 }
@@ -231,14 +324,14 @@ impl<T: Real> Kernel for AllFinite<'_, T> {
     fn run<const FMA: bool>(self) -> bool {
         // 0 times a number is 0, but NaN for those that are asked for: there is no way out at each, which would keep the loop from being
         // vectorised.
-        let (groups, rest) = self.0.as_chunks::<{ 2 * LANES }>();
-        let mut lanes = [T::ZERO; 2 * LANES];
+        let (groups, rest) = self.0.as_chunks::<LANES>();
+        let mut lanes = [T::ZERO; LANES];
         for group in groups {
-            for i in 0..2 * LANES {
+            for i in 0..LANES {
                 lanes[i] += group[i] * T::ZERO;
             }
         }
-        let (mut width, mut is_finite) = (LANES, true);
+        let (mut width, mut is_finite) = (LANES / 2, true);
         while width > 0 {
             for i in 0..width {
                 let other = lanes[i + width];
@@ -259,7 +352,35 @@ pub(crate) fn all_finite<T: Real>(x: &[T]) -> bool {
 }
 
 /// Elements that stand next to each other are prepared in blocks of this many before they are added up.
-const PREPARED: usize = 256;
+const PREPARED: usize = 1024;
+
+/// f(x, c) for the elements from `start` on, where `c` is stretched to them.
+#[inline(always)]
+fn with_stretched<T: Real, R: Real>(x: &[T], (c, walk): (&[f64], &Walk), start: usize, to: &mut [R], f: impl Fn(f64, f64) -> f64) {
+    let mut runs = walk.straight(start, x.len());
+    while let Some((done, n, at, stride)) = runs.next() {
+        let (x, to) = (&x[done..done + n], &mut to[done..done + n]);
+        match stride {
+            0 => {
+                let c = c[at];
+                for i in 0..n {
+                    to[i] = R::of(f(x[i].to_f64(), c));
+                }
+            }
+            1 => {
+                let c = &c[at..at + n];
+                for i in 0..n {
+                    to[i] = R::of(f(x[i].to_f64(), c[i]));
+                }
+            }
+            _ => {
+                for i in 0..n {
+                    to[i] = R::of(f(x[i].to_f64(), c[at.wrapping_add_signed(i.cast_signed() * stride)]));
+                }
+            }
+        }
+    }
+}
 
 struct SumOf<'a, T, F> {
     elements: &'a [T],
@@ -274,14 +395,11 @@ impl<T: Real, F: Fn(f64, f64) -> f64> Kernel for SumOf<'_, T, F> {
     type Output = Sums;
     #[inline(always)]
     fn run<const FMA: bool>(mut self) -> Sums {
-        let (mut from, mut values) = ([0.0; PREPARED], [0.0; PREPARED]);
+        let mut values = [0.0; PREPARED];
         for (start, run) in (self.start..).step_by(PREPARED).zip(self.elements.chunks(PREPARED)) {
-            let (from, values) = (&mut from[..run.len()], &mut values[..run.len()]);
-            self.walk.read(self.from, start, from);
-            for ((value, v), from) in values.iter_mut().zip(run).zip(from) {
-                *value = (self.function)(v.to_f64(), *from);
-            }
-            self.sums.add(start, values);
+            let values = &mut values[..run.len()];
+            with_stretched(run, (self.from, self.walk), start, values, &self.function);
+            dispatch(Summing { sums: &mut self.sums, start, run: values });
         }
         self.sums
     }
@@ -314,35 +432,30 @@ pub(crate) fn means_of<T: Real>(x: &Tensor<T>, kept: &Shape) -> Result<Tensor<f6
     Ok(Tensor::of(*kept, first.as_slice().iter().zip(rest.as_slice()).map(|(first, rest)| first + rest / by).collect::<Buffer<f64>>()))
 }
 
-struct Without<'a, T: Real> {
+struct Without<'a, T> {
     elements: &'a [T],
     means: &'a [f64],
-    walk: Walk,
-    y: Buffer<T>,
+    walk: &'a Walk,
+    start: usize,
+    y: &'a mut [T],
 }
 
 impl<T: Real> Kernel for Without<'_, T> {
-    type Output = Buffer<T>;
+    type Output = ();
     #[inline(always)]
-    fn run<const FMA: bool>(mut self) -> Buffer<T> {
-        let mut means = [0.0; PREPARED];
-        for (i, (y, x)) in self.y.chunks_mut(PREPARED).zip(self.elements.chunks(PREPARED)).enumerate() {
-            let means = &mut means[..x.len()];
-            self.walk.read(self.means, i * PREPARED, means);
-            for ((y, x), mean) in y.iter_mut().zip(x).zip(means) {
-                *y = T::of(x.to_f64() - *mean);
-            }
-        }
-        self.y
+    fn run<const FMA: bool>(self) {
+        with_stretched(self.elements, (self.means, self.walk), self.start, self.y, |x, mean| x - mean);
     }
 }
 
 /// x without its [means](means_of).
 pub(crate) fn without_means<T: Real>(x: &Tensor<T>, kept: &Shape) -> Result<Tensor<T>, Error> {
     let means = means_of(x, kept)?;
-    let walk = Walk::stretch(kept, x.shape());
-    let kernel = Without { elements: x.as_slice(), means: means.as_slice(), walk, y: allocate(x.len())? };
-    Ok(Tensor::of(*x.shape(), dispatch(kernel)))
+    let (walk, mut y, part) = (Walk::stretch(kept, x.shape()), overwritten(x.len())?, threads::part_of(x.len()));
+    let parts = (0..).step_by(part).zip(x.as_slice().chunks(part).zip(y.chunks_mut(part)));
+    let parts = parts.map(|(start, (elements, y))| Without { elements, means: means.as_slice(), walk: &walk, start, y }).collect();
+    threads::each(x.len(), parts, &dispatch);
+    Ok(Tensor::of(*x.shape(), y))
 }
 
 /// How elements are put together where the order does not matter.
@@ -420,10 +533,10 @@ impl<T: Real, F: Fold<T>> Kernel for FoldTo<'_, T, F> {
             let run = &elements[done..done + n];
             match stride {
                 0 => {
-                    let (groups, rest) = run.as_chunks::<LANES>();
-                    let mut lanes = [F::start(); LANES];
+                    let (groups, rest) = run.as_chunks::<SHORT>();
+                    let mut lanes = [F::start(); SHORT];
                     for group in groups {
-                        for i in 0..LANES {
+                        for i in 0..SHORT {
                             lanes[i] = F::step(lanes[i], group[i]);
                         }
                     }
@@ -505,4 +618,45 @@ pub(crate) fn position_of<T: Real>(x: &[T], around: (usize, usize, usize), is_la
         }
     }
     Ok(positions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sums over some axes beside sums one by one: all elements are whole numbers, whose sums are exact in any order.
+    #[test]
+    fn sums_over_short_and_long_axes() {
+        let cases: [(&[usize], &[usize]); 12] = [
+            (&[5000, 10], &[5000, 1]),
+            (&[50000, 3], &[50000, 1]),
+            (&[5000, 10], &[1, 10]),
+            (&[25, 1000, 10], &[25, 1, 10]),
+            (&[25, 1000, 10], &[25, 1000, 1]),
+            (&[25, 1000, 10], &[1, 1000, 10]),
+            (&[7, 13, 15], &[7, 1, 15]),
+            (&[3, 2000, 2, 3], &[3, 1, 1, 3]),
+            (&[40, 16, 31], &[40, 1, 31]),
+            (&[40, 16, 33], &[40, 16, 1]),
+            (&[9, 12000], &[9, 1]),
+            (&[70000], &[1]),
+        ];
+        for (from, to) in cases {
+            let (from, to) = (Shape::new(from).unwrap(), Shape::new(to).unwrap());
+            let x = Tensor::of(from, (0..from.len()).map(|i| (i * 7919 % 64) as f32 - 30.0).collect::<Buffer<f32>>());
+            let (own, strides) = (from.strides(), to.strides());
+            let mut expected = vec![0.0; to.len()];
+            for (at, v) in x.as_slice().iter().enumerate() {
+                let place = |axis: usize| if to[axis] == 1 { 0 } else { at / own[axis] % from[axis] * strides[axis] };
+                expected[(0..from.rank()).map(place).sum::<usize>()] += *v;
+            }
+            assert_eq!(sum_to(&x, &to).unwrap().as_slice(), expected, "{from:?} {to:?}");
+            // Blocks that begin and end anywhere.
+            let mut sums = Sums::new(&from, &to).unwrap();
+            for start in (0..from.len()).step_by(1021) {
+                dispatch(Summing { sums: &mut sums, start, run: &x.as_slice()[start..from.len().min(start + 1021)] });
+            }
+            assert_eq!(sums.finish::<f32>(1.0).as_slice(), expected, "{from:?} {to:?} in blocks");
+        }
+    }
 }

@@ -4,7 +4,9 @@
 use super::{
     Buffer,
     dispatch::{Kernel, dispatch},
-    overwritten, threads,
+    overwritten,
+    reduce::of_lanes,
+    threads,
 };
 use crate::{elementary::Numeric, error::Error, real::Real, shape::Shape, tensor::Tensor};
 
@@ -76,19 +78,6 @@ fn take_larger<T: Real>(largest: &mut [T; LANES], x: &[T; LANES]) {
     for k in 0..LANES {
         largest[k] = if x[k] > largest[k] { x[k] } else { largest[k] };
     }
-}
-
-/// Brings the lanes together. A call, since the halves of a tree would be the vectors that the loop before it is made of.
-#[inline(never)]
-fn of_lanes<T: Copy>(lanes: &[T; LANES], join: impl Fn(T, T) -> T) -> T {
-    let (mut lanes, mut width) = (*lanes, LANES / 2);
-    while width > 0 {
-        for k in 0..width {
-            lanes[k] = join(lanes[k], lanes[k + width]);
-        }
-        width /= 2;
-    }
-    lanes[0]
 }
 
 /// Σ e^(x − largest).
