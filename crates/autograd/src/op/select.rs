@@ -8,7 +8,10 @@ use crate::{
     error::{Error, ErrorKind},
     indices::Indices,
     real::Real,
-    tensor::{Tensor, kernel::allocate},
+    tensor::{
+        Tensor,
+        kernel::{allocate, order},
+    },
     var::Var,
 };
 
@@ -110,44 +113,16 @@ struct TopK {
 }
 
 impl Sort {
-    /// An integer that is in the order of the numbers: NaN counts as larger than all others, as in PyTorch and `NumPy`, and 0 and −0 are equal.
-    fn key<T: Real>(&self, v: T) -> u64 {
-        let bits = (v.to_f64() + 0.0).to_bits();
-        // The bits of positive numbers are in order, those of negative ones in reverse; the sign comes first.
-        let key = match (v.is_nan(), bits >> 63) {
-            (true, _) => u64::MAX,
-            (false, 0) => bits | 1 << 63,
-            (false, _) => !bits,
-        };
-        if self.descending { !key } else { key }
-    }
-
     /// For each lane along the axis, the positions of the first `k` in order.
     fn first<T: Real>(&self, x: &Tensor<T>, k: Option<usize>) -> Result<Indices, Error> {
         let axis = x.shape().axis(self.axis)?;
-        let (rows, len, inner) = x.shape().around(axis);
+        let len = x.shape()[axis];
         let k = k.unwrap_or(len);
         if k > len {
             return Err(ErrorKind::Parameter { name: "k", value: k.to_string(), why: "it must not be above the length of the axis" }.into());
         }
         let shape = x.shape().with(axis, k)?;
-        let mut first = vec![0; shape.len()];
-        // With the position behind the key, equal elements keep their order; and one integer is compared without a branch.
-        let mut lane: Vec<u128> = Vec::new();
-        for row in 0..rows {
-            for column in 0..inner {
-                lane.clear();
-                lane.extend((0..len).map(|i| u128::from(self.key(x.as_slice()[(row * len + i) * inner + column])) << 64 | i as u128));
-                if k < len && k > 0 {
-                    lane.select_nth_unstable(k - 1);
-                }
-                lane[..k].sort_unstable();
-                for (i, at) in lane[..k].iter().enumerate() {
-                    first[(row * k + i) * inner + column] = *at as usize; // the lower half
-                }
-            }
-        }
-        Ok(Indices::of(shape, first))
+        Ok(Indices::of(shape, order::first(x.as_slice(), x.shape().around(axis), k, self.descending)))
     }
 
     /// Neighbours in the order change places at a kink: the side is that of their positions, the distance that of their values.

@@ -12,6 +12,7 @@ pub(crate) mod matmul;
 mod gemm;
 pub(crate) mod movement;
 pub(crate) mod index;
+pub(crate) mod order;
 pub(crate) mod window;
 pub(crate) mod normalise;
 pub(crate) mod decompose;
