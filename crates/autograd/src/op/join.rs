@@ -74,15 +74,8 @@ impl Op<1> for PadWith {
         if self.value == 0.0 { Linearity::Linear } else { Linearity::Nonlinear }
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
-        let (rows, len, inner) = x.shape().around(self.axis);
-        let padded = len.saturating_add(self.before).saturating_add(self.after);
-        let shape = x.shape().with(self.axis, padded)?;
-        let mut whole = Tensor::filled(T::of(self.value), shape)?.to_vec();
-        for row in 0..rows {
-            let (to, n) = ((row * padded + self.before) * inner, len * inner);
-            whole[to..to + n].copy_from_slice(&x.as_slice()[row * n..(row + 1) * n]);
-        }
-        Ok(Tensor::of(shape, whole))
+        let padded = x.shape()[self.axis].saturating_add(self.before).saturating_add(self.after);
+        movement::pad(x, self.axis, self.before, T::of(self.value), x.shape().with(self.axis, padded)?)
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let end = self.before + x.shape()[self.axis];

@@ -1,6 +1,6 @@
-//! Moving elements without computing: permuting, joining.
+//! Moving elements without computing: permuting, joining, padding.
 
-use super::{allocate, walk::Walk};
+use super::{allocate, overwritten, threads, walk::Walk};
 use crate::{
     error::Error,
     real::Real,
@@ -34,5 +34,26 @@ pub(crate) fn concat<T: Real>(parts: &[&Tensor<T>], axis: usize, shape: Shape) -
             at += n;
         }
     }
+    Ok(Tensor::of(shape, elements))
+}
+
+/// The tensor with so many positions before those of an axis, and others after them, that all hold `value`; `shape` is that of the result.
+pub(crate) fn pad<T: Real>(x: &Tensor<T>, axis: usize, before: usize, value: T, shape: Shape) -> Result<Tensor<T>, Error> {
+    let mut elements = overwritten(shape.len())?;
+    let ((_, len, inner), (_, padded, _)) = (x.shape().around(axis), shape.around(axis));
+    let (n, whole, before) = (len * inner, padded * inner, before * inner);
+    if n == 0 || whole == 0 {
+        elements.fill(value);
+        return Ok(Tensor::of(shape, elements));
+    }
+    let rows = (threads::part_of(shape.len()) / whole).max(1);
+    let parts = x.as_slice().chunks(rows * n).zip(elements.chunks_mut(rows * whole)).collect();
+    threads::each(shape.len(), parts, &|(x, y): (&[T], &mut [T])| {
+        for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(whole)) {
+            y[..before].fill(value);
+            y[before..before + n].copy_from_slice(x);
+            y[before + n..].fill(value);
+        }
+    });
     Ok(Tensor::of(shape, elements))
 }
