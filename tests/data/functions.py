@@ -4,8 +4,8 @@
     py/bin/python tests/data/functions.py
 
 A line is `name x y value rest`: operands and the value nearest to the truth as the bits of doubles in hexadecimal (y is 0 where there is none),
-and what the truth lies beyond that value, in thousandths of a unit in its last place. Points named in hard.txt, which are the worst of 150,000
-random ones for the code at the time, come first; the others are drawn here, seeds fixed."""
+and what the truth lies beyond that value, in thousandths of a unit in its last place. Points named in hard.txt, which were the worst of 150,000
+random ones for the code at some time, come first; the others are drawn here, seeds fixed."""
 
 import math
 import os
@@ -15,7 +15,7 @@ import struct
 from mpmath import mp, mpf
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-POINTS = 120
+DRAWN = 108
 
 
 def bits(x):
@@ -139,7 +139,7 @@ def main():
     with open(os.path.join(HERE, "functions.txt"), "w", encoding="ascii") as out:
         for name, (draw, function) in FUNCTIONS.items():
             points = list(hard.get(name, []))
-            while len(points) < POINTS:
+            for _ in range(DRAWN):
                 x = draw()
                 points.append(x if isinstance(x, tuple) else (x, 0.0))
             for x in points:

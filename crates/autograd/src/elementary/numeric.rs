@@ -223,11 +223,13 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn expm1<const FMA: bool>(self) -> Self {
-                let (power, q) = $t::split_exp::<FMA>($t::within(self, $lowest, $highest));
+                let (power, r) = $t::reduced::<FMA>($t::within(self, $lowest, $highest));
+                let rest = r * r * $t::curvature::<FMA>(r);
                 let (a, b) = power.halves();
-                // 2ⁿ(1 + q) − 1, with 2ⁿ − 1 exact where q matters.
-                let small = $t::fma::<FMA>(q * a, b, a * b - 1.0);
-                let large = $t::fma::<FMA>(q, a, a) * b;
+                // (2ⁿ − 1) + 2ⁿr is exact, or nearly so, where the rest matters.
+                let power = a * b;
+                let small = $t::fma::<FMA>(power, rest, $t::fma::<FMA>(power, r, power - 1.0));
+                let large = $t::fma::<FMA>(r + rest, a, a) * b;
                 if self > $t::from($mantissa) {
                     large
                 } else if self == 0.0 {
@@ -283,18 +285,24 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn tanh<const FMA: bool>(self) -> Self {
-                // 1 − e^(−2|x|), which beyond the limit is 1 to the last bit; NaN stays.
+                // With h = (1 − e^(−2|x|))/2 it is h/(1 − h) = h + h·h/(1 − h). The first h is added in its two parts, so that its rounding does not
+                // count. Beyond the limit, it is 1 to the last bit; NaN stays.
                 let x = -2.0 * $t::abs(self);
                 let x = if x < -$certain { -$certain } else { x };
                 let (power, q) = $t::split_exp::<FMA>(x);
-                let power = power.whole();
-                let e = $t::fma::<FMA>(q, power, power - 1.0);
-                (-e / (2.0 + e)).copysign(self)
+                let half = power.halved();
+                let rest = 0.5 - half;
+                let part = q * half;
+                let h = rest - part;
+                let t = h / ((0.5 + half) + part);
+                (rest + $t::fma::<FMA>(h, t, -part)).copysign(self)
             }
             #[inline(always)]
             fn sigmoid<const FMA: bool>(self) -> Self {
                 let e = $t::exp_below::<FMA>(-$t::abs(self));
-                (if self < 0.0 { e } else { 1.0 }) / (1.0 + e)
+                let t = e / (1.0 + e);
+                let b = if self < 0.0 { e } else { 1.0 };
+                $t::fma::<FMA>(-b, t, b)
             }
             #[inline(always)]
             fn softplus<const FMA: bool>(self) -> Self {
@@ -497,15 +505,23 @@ macro_rules! numeric {
             const EXPONENT: $t = 1.5 * ((1 as $bits) << $mantissa) as $t + 2.0 * $bias;
             #[inline(always)]
             fn split_exp<const FMA: bool>(x: Self) -> (PowerOfTwo<Self>, Self) {
-                let power = PowerOfTwo($t::fma::<FMA>(x, std::$t::consts::LOG2_E, $t::EXPONENT));
-                let n = power.exponent();
-                let r = $t::fma::<FMA>(n, -$ln2_hi, x);
-                let r = $t::fma::<FMA>(n, -$ln2_lo, r);
+                let (power, r) = $t::reduced::<FMA>(x);
                 (power, $t::expm1_inside::<FMA>(r))
             }
             #[inline(always)]
+            fn reduced<const FMA: bool>(x: Self) -> (PowerOfTwo<Self>, Self) {
+                let power = PowerOfTwo($t::fma::<FMA>(x, std::$t::consts::LOG2_E, $t::EXPONENT));
+                let n = power.exponent();
+                let r = $t::fma::<FMA>(n, -$ln2_hi, x);
+                (power, $t::fma::<FMA>(n, -$ln2_lo, r))
+            }
+            #[inline(always)]
             fn expm1_inside<const FMA: bool>(r: Self) -> Self {
-                $t::fma::<FMA>(r * r, $t::polynomial::<FMA, _>(r, &$exp_poly), r)
+                $t::fma::<FMA>(r * r, $t::curvature::<FMA>(r), r)
+            }
+            #[inline(always)]
+            fn curvature<const FMA: bool>(r: Self) -> Self {
+                $t::polynomial::<FMA, _>(r, &$exp_poly)
             }
             /// x = 2ᵏ(1 + f) with 1 + f between √½ and √2, as f and k.
             #[inline(always)]
@@ -536,6 +552,12 @@ macro_rules! numeric {
                 const BIAS: $bits = (1.0 as $t).to_bits() >> $mantissa;
                 $t::from_bits((self.0.to_bits() - BIAS) << $mantissa)
             }
+            /// 2ⁿ⁻¹, a normal number.
+            #[inline(always)]
+            fn halved(self) -> $t {
+                const BIAS: $bits = (2.0 as $t).to_bits() >> $mantissa;
+                $t::from_bits((self.0.to_bits() - BIAS) << $mantissa)
+            }
             /// Two factors of 2ⁿ: applied one after the other, neither over- nor underflows before the result does.
             #[inline(always)]
             fn halves(self) -> ($t, $t) {
@@ -553,7 +575,7 @@ macro_rules! numeric {
 struct PowerOfTwo<T>(T);
 
 /// c₀ + c₁x + c₂x² + …: neighbours are joined, then pairs, then fours, so that few steps wait for each other (G. Estrin 1960). Loops over
-/// such functions are bound by the length of that chain.
+/// such functions are bound by the length of that chain. The last three are joined one after the other, which takes as long and saves a square.
 #[inline(always)]
 fn estrin<T: Copy + Default + Mul<Output = T>, const N: usize>(coefficients: &[T; N], x: T, fma: impl Fn(T, T, T) -> T) -> T {
     const { assert!(N >= 1 && N <= 24, "there are steps below for twenty-four coefficients") };
@@ -564,6 +586,9 @@ fn estrin<T: Copy + Default + Mul<Output = T>, const N: usize>(coefficients: &[T
     place!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
     macro_rules! join {
         ($($i:literal)*) => {
+            if n == 3 {
+                return fma(fma(c[2], x, c[1]), x, c[0]);
+            }
             $( if 2 * $i + 1 < n {
                 c[$i] = fma(c[2 * $i + 1], x, c[2 * $i]);
             } else if 2 * $i < n {
@@ -596,10 +621,14 @@ trait Primitives: Copy {
     fn exp_below<const FMA: bool>(x: Self) -> Self;
     /// Added to a number, it makes a [`PowerOfTwo`].
     const EXPONENT: Self;
-    /// x = n·ln 2 + r with |r| ≤ ln 2 / 2, as 2ⁿ and e^r − 1.
+    /// x = n·ln 2 + r with |r| ≤ ln 2 / 2, as 2ⁿ and r.
+    fn reduced<const FMA: bool>(x: Self) -> (PowerOfTwo<Self>, Self);
+    /// The same as 2ⁿ and e^r − 1.
     fn split_exp<const FMA: bool>(x: Self) -> (PowerOfTwo<Self>, Self);
     /// e^r − 1 for |r| ≤ ln 2 / 2.
     fn expm1_inside<const FMA: bool>(r: Self) -> Self;
+    /// (e^r − 1 − r)/r² for |r| ≤ ln 2 / 2.
+    fn curvature<const FMA: bool>(r: Self) -> Self;
     fn split_ln(x: Self) -> (Self, Self);
 }
 
