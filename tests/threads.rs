@@ -1,6 +1,6 @@
 //! Results have the same bits for any number of threads.
 
-use autograd::{Conv, Error, Graph, Indices, Real, Tensor, Var, fused};
+use autograd::{Conv, Error, Graph, Indices, Real, Tensor, Var, fused, op::join::Padding};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 type Formula<T> = for<'g> fn([Var<'g, T>; 3]) -> Var<'g, T>;
@@ -47,6 +47,22 @@ fn all<T: Real>() {
     });
     same_for_any_number::<T>("reductions", [&[40, 50, 60], &[60], &[1]], |[x, a, b]| {
         (x * a).logsumexp([2], false).sum() + x.sum_axes([0], false).square().mean() + x.mean_axes([1, 2], false).sum() * b
+    });
+    same_for_any_number::<T>("short axes", [&[25, 1000, 10], &[25, 1, 10], &[25, 1000, 1]], |[x, a, b]| {
+        (x * a * b).sum_axes([2], false).square().sum()
+    });
+    same_for_any_number::<T>("normalisation", [&[70, 1100], &[16, 12, 20, 21], &[900, 100]], |[a, b, c]| {
+        let rows = (a.layer_norm([-1], 1e-5) * a.rms_norm([-1], 1e-5)).mean();
+        rows + (b.batch_norm(1e-5) * b).mean() + (c.batch_norm(1e-5) * c).mean() + c.var([0], 1.0, false).mean()
+    });
+    same_for_any_number::<T>("order and scans", [&[90, 800], &[300, 256], &[40, 30, 60]], |[a, b, c]| {
+        let chosen = (a.sort(1, true) * a).mean() + a.topk(9, 1, false).mean();
+        chosen + (b.cumsum(1) * b).mean() + (c.logcumsumexp(1) * c).mean()
+    });
+    same_for_any_number::<T>("movement", [&[300, 257], &[9, 40, 21, 23], &[257, 11]], |[a, b, c]| {
+        let moved = (a.transpose(0, 1) * a.transpose(0, 1).exp()).mean() + b.permute([0, 2, 3, 1]).square().mean();
+        let padded = b.pad([(1, 2), (0, 3)], Padding::Constant(0.5)).square().mean();
+        moved + padded + a.graph().concat(&[a.transpose(0, 1), c], 1).square().mean()
     });
     same_for_any_number::<T>("products", [&[130, 150], &[150, 140], &[130, 140]], |[a, b, c]| (a.matmul(b) * c).sum());
     same_for_any_number::<T>("few columns", [&[142, 1200], &[1200, 60], &[60]], |[a, b, c]| (a.matmul(b) * c).sum());

@@ -1,6 +1,6 @@
 //! Moving elements without computing: permuting, joining, padding.
 
-use super::{allocate, overwritten, threads, walk::Walk};
+use super::{overwritten, threads, walk::Walk};
 use crate::{
     error::Error,
     real::Real,
@@ -21,19 +21,24 @@ pub(crate) fn permute<T: Real>(x: &Tensor<T>, axes: &[usize]) -> Result<Tensor<T
 
 /// Tensors that differ at most in `axis`, one after the other; `shape` is that of the result.
 pub(crate) fn concat<T: Real>(parts: &[&Tensor<T>], axis: usize, shape: Shape) -> Result<Tensor<T>, Error> {
-    let mut elements = allocate(shape.len())?;
+    let mut elements = overwritten(shape.len())?;
     if elements.is_empty() {
         return Ok(Tensor::of(shape, elements));
     }
-    let (rows, ..) = shape.around(axis);
-    let mut at = 0;
-    for row in 0..rows {
-        for part in parts {
-            let n = part.len() / rows;
-            elements[at..at + n].copy_from_slice(&part.as_slice()[row * n..(row + 1) * n]);
-            at += n;
+    let (rows, n, inner) = shape.around(axis);
+    let whole = n * inner;
+    let rows_of_part = (threads::part_of(shape.len()) / whole).max(1);
+    let work = (0..).step_by(rows_of_part).zip(elements.chunks_mut(rows_of_part * whole));
+    threads::all(shape.len(), work, &|(first, y): (usize, &mut [T])| {
+        for (row, mut y) in (first..).zip(y.chunks_exact_mut(whole)) {
+            for part in parts {
+                let n = part.len() / rows;
+                let (to, rest) = y.split_at_mut(n);
+                to.copy_from_slice(&part.as_slice()[row * n..(row + 1) * n]);
+                y = rest;
+            }
         }
-    }
+    });
     Ok(Tensor::of(shape, elements))
 }
 
@@ -47,8 +52,8 @@ pub(crate) fn pad<T: Real>(x: &Tensor<T>, axis: usize, before: usize, value: T, 
         return Ok(Tensor::of(shape, elements));
     }
     let rows = (threads::part_of(shape.len()) / whole).max(1);
-    let parts = x.as_slice().chunks(rows * n).zip(elements.chunks_mut(rows * whole)).collect();
-    threads::each(shape.len(), parts, &|(x, y): (&[T], &mut [T])| {
+    let parts = x.as_slice().chunks(rows * n).zip(elements.chunks_mut(rows * whole));
+    threads::all(shape.len(), parts, &|(x, y): (&[T], &mut [T])| {
         for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(whole)) {
             y[..before].fill(value);
             y[before..before + n].copy_from_slice(x);

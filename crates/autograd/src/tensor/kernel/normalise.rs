@@ -123,8 +123,8 @@ impl Groups {
         F: Fn(f64, f64, [f64; N]) -> f64 + Copy + Send + Sync,
     {
         let (len, part) = (x.len(), threads::part_of(x.len()));
-        let parts = (0..).step_by(part).zip(to.chunks_mut(part)).collect();
-        threads::each(len, parts, &|(start, to): (usize, &mut [T])| {
+        let parts = (0..).step_by(part).zip(to.chunks_mut(part));
+        threads::all(len, parts, &|(start, to): (usize, &mut [T])| {
             let here = start..start + to.len();
             dispatch(GroupMap { walk: &self.walk, start, x: &x[here.clone()], y: &y[here], statistics, to, f });
         });
@@ -271,8 +271,8 @@ pub(crate) fn standardise<T: Real>(x: &Tensor<T>, kept: &Shape, is_centred: bool
     if x.is_empty() {
     } else if groups.are_rows() {
         let (n, part) = (groups.size, groups.rows() * groups.size);
-        let parts = elements.chunks(part).zip(y.chunks_mut(part)).map(|(x, y)| StandardiseRows { x, n, is_centred, eps, y }).collect();
-        threads::each(x.len(), parts, &dispatch);
+        let parts = elements.chunks(part).zip(y.chunks_mut(part)).map(|(x, y)| StandardiseRows { x, n, is_centred, eps, y });
+        threads::all(x.len(), parts, &dispatch);
     } else {
         let [means, factors] = groups.moments(elements, is_centred, eps);
         groups.map(elements, elements, [&means, &factors], &mut y, |x, _, [mean, factor]| (x - mean) * factor);
@@ -311,8 +311,8 @@ pub(crate) fn factors<T: Real>(x: &Tensor<T>, kept: &Shape, is_centred: bool, ep
     }
     let (mut factors, n, rows) = (overwritten(kept.len())?, groups.size, groups.rows());
     let parts = elements.chunks(rows * n).zip(factors.chunks_mut(rows));
-    let parts = parts.map(|(x, factors)| FactorsOfRows { x, n, is_centred, eps, factors }).collect();
-    threads::each(x.len(), parts, &dispatch);
+    let parts = parts.map(|(x, factors)| FactorsOfRows { x, n, is_centred, eps, factors });
+    threads::all(x.len(), parts, &dispatch);
     Ok(Tensor::of(*kept, factors))
 }
 
@@ -350,8 +350,8 @@ pub(crate) fn pulled<T: Real>([y, factors, g]: [&Tensor<T>; 3], kept: &Shape, is
     } else if groups.are_rows() {
         let (rows, part) = (groups.rows(), groups.rows() * groups.size);
         let parts = y.chunks(part).zip(g.chunks(part)).zip(factors.chunks(rows).zip(d.chunks_mut(part)));
-        let parts = parts.map(|((y, g), (factors, d))| PulledRows { y, g, factors, is_centred, d }).collect();
-        threads::each(shape.len(), parts, &dispatch);
+        let parts = parts.map(|((y, g), (factors, d))| PulledRows { y, g, factors, is_centred, d });
+        threads::all(shape.len(), parts, &dispatch);
     } else {
         let factors: Vec<f64> = factors.iter().map(|r| r.to_f64()).collect();
         let [mut means, products] = groups.means(g, y, &factors, |g, y, _| [g, g * y]);

@@ -148,8 +148,8 @@ fn first_by<T: Real, K: Key>(x: &[T], (rows, len, inner): (usize, usize, usize),
     }
     // Whole rows to each part.
     let part = (threads::part_of(x.len()) / (len * inner)).max(1);
-    let parts = x.chunks(part * len * inner).zip(first.chunks_mut(part * k * inner)).collect();
-    threads::each(x.len(), parts, &|(x, first): (&[T], &mut [usize])| {
+    let parts = x.chunks(part * len * inner).zip(first.chunks_mut(part * k * inner));
+    threads::all(x.len(), parts, &|(x, first): (&[T], &mut [usize])| {
         let (mut keys, mut best) = (vec![K::MOST; len], vec![K::MOST; 2 * k.max(GROUP) + GROUP]);
         for (x, first) in x.chunks(len * inner).zip(first.chunks_mut(k * inner)) {
             for column in 0..inner {

@@ -453,8 +453,8 @@ pub(crate) fn without_means<T: Real>(x: &Tensor<T>, kept: &Shape) -> Result<Tens
     let means = means_of(x, kept)?;
     let (walk, mut y, part) = (Walk::stretch(kept, x.shape()), overwritten(x.len())?, threads::part_of(x.len()));
     let parts = (0..).step_by(part).zip(x.as_slice().chunks(part).zip(y.chunks_mut(part)));
-    let parts = parts.map(|(start, (elements, y))| Without { elements, means: means.as_slice(), walk: &walk, start, y }).collect();
-    threads::each(x.len(), parts, &dispatch);
+    let parts = parts.map(|(start, (elements, y))| Without { elements, means: means.as_slice(), walk: &walk, start, y });
+    threads::all(x.len(), parts, &dispatch);
     Ok(Tensor::of(*x.shape(), y))
 }
 

@@ -1,64 +1,90 @@
 //! Scans: each element of a result follows from the one before it along an axis. States are kept in double precision.
 
 use super::{
-    Buffer,
     dispatch::{Kernel, dispatch},
-    overwritten,
+    overwritten, threads,
 };
 use crate::{elementary::Numeric, error::Error, real::Real, shape::Shape, tensor::Tensor};
 
+/// So many rows are scanned side by side: one would wait for itself.
+const TOGETHER: usize = 4;
+
 /// A scan over two arrays of one shape, along the axis in the middle of `around`.
-struct Scan<'a, T: Real, S, First, Next> {
+struct Scan<'a, T, First, Next> {
     a: &'a [T],
     b: &'a [T],
-    y: Buffer<T>,
-    /// One state for each element after the axis.
-    states: Vec<S>,
+    y: &'a mut [T],
     around: (usize, usize, usize),
     reverse: bool,
     first: First,
     next: Next,
 }
 
-impl<T, S, First, Next> Kernel for Scan<'_, T, S, First, Next>
+impl<T, S, First, Next> Kernel for Scan<'_, T, First, Next>
 where
     T: Real,
-    S: Copy,
-    First: Fn(T, T) -> (S, T),
-    Next: Fn(S, T, T) -> (S, T),
+    S: Copy + Default,
+    First: Fn(T, T) -> (S, T) + Copy,
+    Next: Fn(S, T, T) -> (S, T) + Copy,
 {
-    type Output = Buffer<T>;
+    type Output = ();
     #[inline(always)]
-    fn run<const FMA: bool>(self) -> Buffer<T> {
-        let Scan { a, b, mut y, mut states, around: (_, n, inner), reverse, first, next } = self;
-        if y.is_empty() {
-            return y;
-        }
-        let row = |i: usize| if reverse { n - 1 - i } else { i };
-        for (block, y) in y.chunks_mut(n * inner).enumerate() {
-            let here = block * n * inner..(block + 1) * n * inner;
-            let (a, b) = (&a[here.clone()], &b[here]);
-            if inner == 1 {
-                let at = row(0);
-                let (mut state, value) = first(a[at], b[at]);
-                y[at] = value;
-                for i in 1..n {
-                    let at = row(i);
-                    (state, y[at]) = next(state, a[at], b[at]);
-                }
-                continue;
+    fn run<const FMA: bool>(self) {
+        let Scan { a, b, y, around: (_, n, inner), reverse, first, next } = self;
+        let mut at = 0;
+        if inner == 1 {
+            while at + TOGETHER * n <= y.len() {
+                let here = at..at + TOGETHER * n;
+                scan_rows::<TOGETHER, _, _>([&a[here.clone()], &b[here.clone()]], &mut y[here], reverse, first, next);
+                at += TOGETHER * n;
             }
+            while at < y.len() {
+                let here = at..at + n;
+                scan_rows::<1, _, _>([&a[here.clone()], &b[here.clone()]], &mut y[here], reverse, first, next);
+                at += n;
+            }
+            return;
+        }
+        // One state for each element after the axis.
+        let mut states = vec![S::default(); inner];
+        while at < y.len() {
             for i in 0..n {
-                let here = row(i) * inner..(row(i) + 1) * inner;
-                let rows = a[here.clone()].iter().zip(&b[here.clone()]).zip(&mut y[here]).zip(&mut states);
+                let from = at + if reverse { n - 1 - i } else { i } * inner;
+                let here = from..from + inner;
+                let (a, b, y) = (&a[here.clone()], &b[here.clone()], &mut y[here]);
+                let states = &mut states[..inner];
                 if i == 0 {
-                    rows.for_each(|(((a, b), y), state)| (*state, *y) = first(*a, *b));
+                    for k in 0..inner {
+                        (states[k], y[k]) = first(a[k], b[k]);
+                    }
                 } else {
-                    rows.for_each(|(((a, b), y), state)| (*state, *y) = next(*state, *a, *b));
+                    for k in 0..inner {
+                        (states[k], y[k]) = next(states[k], a[k], b[k]);
+                    }
                 }
             }
+            at += n * inner;
         }
-        y
+    }
+}
+
+/// Scans `R` rows that follow each other.
+#[inline(always)]
+fn scan_rows<const R: usize, T: Real, S: Copy + Default>(
+    [a, b]: [&[T]; 2],
+    y: &mut [T],
+    reverse: bool,
+    first: impl Fn(T, T) -> (S, T),
+    next: impl Fn(S, T, T) -> (S, T),
+) {
+    let n = y.len() / R;
+    let mut states = [S::default(); R];
+    for i in 0..n {
+        let at = if reverse { n - 1 - i } else { i };
+        for (r, state) in states.iter_mut().enumerate() {
+            let at = r * n + at;
+            (*state, y[at]) = if i == 0 { first(a[at], b[at]) } else { next(*state, a[at], b[at]) };
+        }
     }
 }
 
@@ -68,15 +94,22 @@ fn scan<T: Real, S: Copy + Default>(
     [a, b]: [&Tensor<T>; 2],
     axis: usize,
     reverse: bool,
-    first: impl Fn(T, T) -> (S, T),
-    next: impl Fn(S, T, T) -> (S, T),
+    first: impl Fn(T, T) -> (S, T) + Copy + Send + Sync,
+    next: impl Fn(S, T, T) -> (S, T) + Copy + Send + Sync,
 ) -> Result<Tensor<T>, Error> {
     let shape: &Shape = a.shape();
+    let mut y = overwritten(shape.len())?;
+    if y.is_empty() {
+        return Ok(Tensor::of(*shape, y));
+    }
     let around = shape.around(axis);
-    // A result without elements takes no states, however long its other axes.
-    let states = vec![S::default(); if shape.is_empty() { 0 } else { around.2 }];
-    let kernel = Scan { a: a.as_slice(), b: b.as_slice(), y: overwritten(shape.len())?, states, around, reverse, first, next };
-    Ok(Tensor::of(*shape, dispatch(kernel)))
+    // Whole scans to each part.
+    let block = around.1 * around.2;
+    let part = (threads::part_of(y.len()) / block).max(1) * block;
+    let parts = a.as_slice().chunks(part).zip(b.as_slice().chunks(part)).zip(y.chunks_mut(part));
+    let parts = parts.map(|((a, b), y)| Scan { a, b, y, around, reverse, first, next });
+    threads::all(a.len(), parts, &dispatch);
+    Ok(Tensor::of(*shape, y))
 }
 
 /// A state that is also the value.

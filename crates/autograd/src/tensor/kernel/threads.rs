@@ -35,6 +35,15 @@ pub(crate) fn each<P, R>(_len: usize, parts: Vec<P>, run: &dyn Fn(P) -> R) -> Ve
     parts.into_iter().map(run).collect()
 }
 
+/// Does all parts of work on `len` elements, like [`each`], where they leave nothing behind. A single part needs no memory.
+pub(crate) fn all<P: Send>(len: usize, parts: impl Iterator<Item = P>, run: &(dyn Fn(P) + Sync)) {
+    if parts.size_hint().1 == Some(1) {
+        parts.for_each(run);
+    } else {
+        each(len, parts.collect(), run);
+    }
+}
+
 /// Whether there are several threads, and the work is large or this one is of the pool, where sharing costs next to nothing.
 pub(crate) fn is_worth(is_large: bool) -> bool {
     #[cfg(feature = "rayon")]

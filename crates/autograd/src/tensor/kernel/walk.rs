@@ -306,7 +306,7 @@ fn read_run<T: Real>(from: &[T], at: usize, stride: isize, to: &mut [T]) {
                 *to = value;
             }
         }
-        0 => to.fill(from[at]),
+        0 => dispatch(Fill { value: from[at], to }),
         1 if n < SHORT => {
             let from = &from[at..at + n];
             for i in 0..n {
@@ -315,6 +315,21 @@ fn read_run<T: Real>(from: &[T], at: usize, stride: isize, to: &mut [T]) {
         }
         1 => to.copy_from_slice(&from[at..at + n]),
         _ => to.iter_mut().enumerate().for_each(|(i, t)| *t = from[at.wrapping_add_signed(i.cast_signed() * stride)]),
+    }
+}
+
+struct Fill<'a, T> {
+    value: T,
+    to: &'a mut [T],
+}
+
+impl<T: Real> Kernel for Fill<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        for to in self.to {
+            *to = self.value;
+        }
     }
 }
 
