@@ -2,9 +2,8 @@
 //!
 //! `exp`, `expm1`, `ln` and `ln_1p` follow the argument reductions of the BSD msun (W. Cody and W. Waite; P. Tang): split off a power of two,
 //! then a short polynomial. tanh, sigmoid and softplus are built on them in forms that lose nothing at either end. The other families have
-//! files of their own: f64 with a second word where one does not do, f32 in doubles with shorter polynomials. Their errors are listed in the
-//! documentation of the module above, and `tests/numerics.rs` holds them to it. Powers of numbers call a libm one element at a time: in vectors
-//! they are hardly faster (docs/performance.md).
+//! files of their own: f64 with a second word where one does not do, f32 in doubles with shorter polynomials, but for the error function. Their
+//! errors are listed in the documentation of the module above, and `tests/numerics.rs` holds them to it. Without FMA, powers call a libm.
 
 // Constants of a formula are f64 and are rounded to the element type where they meet it.
 #![allow(clippy::cast_possible_truncation)]
@@ -15,6 +14,7 @@ mod error;
 mod hyperbolic;
 mod inverse;
 mod logarithm;
+mod power;
 mod exponential;
 
 use std::ops::Mul;
@@ -199,11 +199,21 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn powf<const FMA: bool>(self, c: f64) -> Self {
-                $t::powf(self, c as $t)
+                Numeric::pow::<FMA>(self, c as $t)
             }
             #[inline(always)]
             fn pow<const FMA: bool>(self, b: Self) -> Self {
-                $t::powf(self, b)
+                if !FMA {
+                    return $t::powf(self, b);
+                }
+                let size = power::$words::<FMA>($t::abs(self), b);
+                // Where the logarithm 0 met an infinite exponent is NaN.
+                let size = if (self == -1.0) & ($t::abs(b) == $t::INFINITY) { 1.0 } else { size };
+                let half = 0.5 * b;
+                let (is_whole, is_even) = (b.round_ties_even() == b, half.round_ties_even() == half);
+                let value = if is_whole & !is_even { size.copysign(self) } else { size };
+                let value = if (self < 0.0) & (self > $t::NEG_INFINITY) & !is_whole { $t::NAN } else { value };
+                if (self == 1.0) | (b == 0.0) { 1.0 } else { value }
             }
 
             #[inline(always)]
@@ -317,7 +327,7 @@ macro_rules! numeric {
             fn exp2<const FMA: bool>(self) -> Self {
                 // Below and above, the result is 0 or infinite.
                 let x = $t::within(self, $lowest_exponent, $highest_exponent);
-                let power = PowerOfTwo(x + $t::EXPONENT);
+                let power = PowerOfTwo::<$t>::of(x);
                 let r = (x - power.exponent()) * std::$t::consts::LN_2;
                 let (a, b) = power.halves();
                 $t::fma::<FMA>($t::expm1_inside::<FMA>(r), a, a) * b
@@ -479,18 +489,6 @@ macro_rules! numeric {
             fn polynomial<const FMA: bool, const N: usize>(x: Self, c: &[Self; N]) -> Self {
                 estrin(c, x, $t::fma::<FMA>)
             }
-            /// The nearest integer of a number of moderate size, by adding and taking away 1.5·2^mantissa.
-            #[inline(always)]
-            fn round_to_integer(x: Self) -> Self {
-                const MAGIC: $t = 1.5 * ((1 as $bits) << $mantissa) as $t;
-                (x + MAGIC) - MAGIC
-            }
-            /// 2ᵏ for an integer k in the range of normal numbers: the exponent field is written directly.
-            #[inline(always)]
-            fn exp2_integer(k: Self) -> Self {
-                const MAGIC: $t = 1.5 * ((1 as $bits) << $mantissa) as $t + $bias;
-                $t::from_bits((k + MAGIC).to_bits() << $mantissa)
-            }
             #[inline(always)]
             fn within(x: Self, low: Self, high: Self) -> Self {
                 let x = if x < low { low } else { x };
@@ -514,6 +512,16 @@ macro_rules! numeric {
                 let n = power.exponent();
                 let r = $t::fma::<FMA>(n, -$ln2_hi, x);
                 (power, $t::fma::<FMA>(n, -$ln2_lo, r))
+            }
+            #[inline(always)]
+            fn reduced_words<const FMA: bool>(x: Self, low: Self) -> (PowerOfTwo<Self>, Self, Self) {
+                let power = PowerOfTwo($t::fma::<FMA>(x, std::$t::consts::LOG2_E, $t::EXPONENT));
+                let n = power.exponent();
+                // Exact.
+                let high = $t::fma::<FMA>(n, -$ln2_hi, x);
+                let low = $t::fma::<FMA>(n, -$ln2_lo, low);
+                let r = high + low;
+                (power, r, low - (r - high))
             }
             #[inline(always)]
             fn expm1_inside<const FMA: bool>(r: Self) -> Self {
@@ -541,6 +549,11 @@ macro_rules! numeric {
         }
 
         impl PowerOfTwo<$t> {
+            /// 2ⁿ for the n nearest to a number.
+            #[inline(always)]
+            fn of(x: $t) -> Self {
+                PowerOfTwo(x + $t::EXPONENT)
+            }
             /// n.
             #[inline(always)]
             fn exponent(self) -> $t {
@@ -549,14 +562,17 @@ macro_rules! numeric {
             /// 2ⁿ, a normal number.
             #[inline(always)]
             fn whole(self) -> $t {
-                const BIAS: $bits = (1.0 as $t).to_bits() >> $mantissa;
-                $t::from_bits((self.0.to_bits() - BIAS) << $mantissa)
+                self.over(1.0)
             }
             /// 2ⁿ⁻¹, a normal number.
             #[inline(always)]
             fn halved(self) -> $t {
-                const BIAS: $bits = (2.0 as $t).to_bits() >> $mantissa;
-                $t::from_bits((self.0.to_bits() - BIAS) << $mantissa)
+                self.over(2.0)
+            }
+            /// 2ⁿ over another power of two.
+            #[inline(always)]
+            fn over(self, other: $t) -> $t {
+                $t::from_bits((self.0.to_bits() - (other.to_bits() >> $mantissa)) << $mantissa)
             }
             /// Two factors of 2ⁿ: applied one after the other, neither over- nor underflows before the result does.
             #[inline(always)]
@@ -613,8 +629,6 @@ trait Primitives: Copy {
     fn fma<const FMA: bool>(a: Self, b: Self, c: Self) -> Self;
     /// c₀ + c₁x + c₂x² + …
     fn polynomial<const FMA: bool, const N: usize>(x: Self, c: &[Self; N]) -> Self;
-    fn round_to_integer(x: Self) -> Self;
-    fn exp2_integer(k: Self) -> Self;
     /// x, moved to the ends of a range; NaN stays.
     fn within(x: Self, low: Self, high: Self) -> Self;
     /// eˣ for x up to where it becomes infinite.
@@ -623,7 +637,9 @@ trait Primitives: Copy {
     const EXPONENT: Self;
     /// x = n·ln 2 + r with |r| ≤ ln 2 / 2, as 2ⁿ and r.
     fn reduced<const FMA: bool>(x: Self) -> (PowerOfTwo<Self>, Self);
-    /// The same as 2ⁿ and e^r − 1.
+    /// The same for x and a small number that is to be added to it, with r in two words.
+    fn reduced_words<const FMA: bool>(x: Self, low: Self) -> (PowerOfTwo<Self>, Self, Self);
+    /// As `reduced`, with e^r − 1 in place of r.
     fn split_exp<const FMA: bool>(x: Self) -> (PowerOfTwo<Self>, Self);
     /// e^r − 1 for |r| ≤ ln 2 / 2.
     fn expm1_inside<const FMA: bool>(r: Self) -> Self;

@@ -1,34 +1,35 @@
 //! erf and erfc.
 //!
 //! Up to 3/4, erf(x) = x + x·P(x²). Beyond, erfc(x) = e^(−x²)·G(w) with G(w) = w(1/√π + w·H(w)) and w = 1/(x + c), after M. Shepherd and J. Laframboise
-//! 1981: one polynomial to the end of the range. x², w and 1/√π + w·H have two words. Minimax polynomials (E. Remez).
+//! 1981: one polynomial to the end of the range. x², w and 1/√π + w·H have two words. Minimax polynomials (E. Remez). In f32, G(w)/w is ½ and a
+//! polynomial in w − 0.28, whose terms fall: it rounds less than one in w.
 
-use std::f64::consts::LOG2_E;
+use std::ops::{Add, Sub};
 
 use super::{
     Primitives,
-    exponential::{self, of_words, scaled},
+    exponential::of_words,
     words::{fma, polynomial, product, sign, signed, sum},
 };
 
 /// Up to here erf is a polynomial.
-const NEAR: f64 = 0.75;
+const NEAR: f32 = 0.75;
 
-/// 1/√π in two words.
-const HEIGHT: (f64, f64) = (0.564_189_583_547_756_3, 7.667_729_806_582_94e-18);
-
-/// erfc(x), erf for x below [`NEAR`] as x + that, and the sign left to the caller.
+/// erfc(x), of erf(x) − x, which holds up to [`NEAR`], and erfc(|x|), which holds beyond.
 #[inline(always)]
-fn complement(x: f64, near: f64, tail: f64) -> f64 {
-    let a = x.abs();
+fn complement<T: Copy + PartialOrd + Add<Output = T> + Sub<Output = T> + From<f32>>(x: T, near: T, tail: T) -> T {
+    let half = T::from(0.5);
     // Of what is subtracted from ½ the first difference is exact.
-    let small = if x < 0.25 { 1.0 - (x + near) } else { 0.5 + ((0.5 - x) - near) };
-    let large = if x < 0.0 { 2.0 - tail } else { tail };
-    if a < NEAR { small } else { large }
+    let small = if x < T::from(0.25) { T::from(1.0) - (x + near) } else { half + ((half - x) - near) };
+    let large = if x < T::from(0.0) { T::from(2.0) - tail } else { tail };
+    if (x < T::from(NEAR)) & (x > T::from(-NEAR)) { small } else { large }
 }
 
 pub(super) mod double {
-    use super::{HEIGHT, NEAR, complement, fma, of_words, polynomial, product, scaled, sign, signed, sum};
+    use super::{NEAR, complement, fma, of_words, polynomial, product, sign, signed, sum};
+
+    /// 1/√π in two words.
+    const HEIGHT: (f64, f64) = (0.564_189_583_547_756_3, 7.667_729_806_582_94e-18);
 
     /// erf(x) − x for |x| ≤ ¾.
     #[inline(always)]
@@ -58,7 +59,7 @@ pub(super) mod double {
         // Beyond, it is 0; NaN stays.
         let x = if x > 27.3 { 27.3 } else { x };
         let (square, lost) = product::<FMA>(x, x);
-        let (n, q) = of_words::<FMA>(-square, -lost);
+        let (power, q) = of_words::<FMA>(-square, -lost);
         let (d, d_low) = sum(x, 3.0);
         let w = 1.0 / d;
         let (p, e) = product::<FMA>(w, d);
@@ -94,14 +95,15 @@ pub(super) mod double {
         let (v, e) = product::<FMA>(w, g);
         // A relative change of w changes G by nearly 1 + 5.5w times as much.
         let v_low = fma::<FMA>(v * left, fma::<FMA>(5.5, w, 1.0), fma::<FMA>(w, rest, e));
-        scaled(v + fma::<FMA>(v, q, fma::<FMA>(v_low, q, v_low)), n)
+        let (a, b) = power.halves();
+        (v + fma::<FMA>(v, q, fma::<FMA>(v_low, q, v_low))) * a * b
     }
 
     #[inline(always)]
     pub(in super::super) fn erf<const FMA: bool>(x: f64) -> f64 {
         let a = x.abs();
         let (small, large) = (a + near::<FMA>(a), 1.0 - tail::<FMA>(a));
-        signed(if a < NEAR { small } else { large }, sign(x))
+        signed(if a < f64::from(NEAR) { small } else { large }, sign(x))
     }
 
     #[inline(always)]
@@ -110,62 +112,57 @@ pub(super) mod double {
     }
 }
 
-/// In doubles, to 2⁻²⁹.
+/// In singles, which have a second word where the doubles have one.
 pub(super) mod single {
-    use super::{HEIGHT, LOG2_E, NEAR, Primitives, complement, exponential, fma, polynomial};
+    use super::{NEAR, Primitives, complement};
 
+    /// a·b + c, rounded once.
     #[inline(always)]
-    fn near<const FMA: bool>(x: f64) -> f64 {
-        let p = polynomial::<FMA, _>(
-            x * x,
-            &[
-                0.128_379_167_067_788_3,
-                -0.376_126_384_272_519_54,
-                0.112_837_782_434_721_42,
-                -0.026_864_741_673_817_565,
-                0.005_216_686_565_277_701,
-                -0.000_835_530_502_766_307_4,
-                9.460_855_972_450_245e-5,
-            ],
-        );
+    fn exact<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+        if FMA { a.mul_add(b, c) } else { (f64::from(a) * f64::from(b) + f64::from(c)) as f32 }
+    }
+
+    /// erf(x) − x for |x| ≤ ¾, to 2⁻²⁹ of erf(x).
+    #[inline(always)]
+    fn near<const FMA: bool>(x: f32) -> f32 {
+        let p =
+            f32::polynomial::<FMA, _>(x * x, &[0.128_379_17, -0.376_126_2, 0.112_833_76, -0.026_834_626, 0.005_114_347, -0.000_674_951_3]);
         x * p
     }
 
+    /// erfc(x) for x ≥ ¾, its polynomial to 2⁻²⁸.
     #[inline(always)]
-    fn tail<const FMA: bool>(x: f64) -> f64 {
+    fn tail<const FMA: bool>(x: f32) -> f32 {
+        // Beyond, it is 0; NaN stays.
         let x = if x > 10.3 { 10.3 } else { x };
         let square = x * x;
-        let n = f64::round_to_integer(-square * LOG2_E);
-        let power = exponential::short::<FMA>(fma::<FMA>(n, -std::f64::consts::LN_2, -square)) * f64::exp2_integer(n);
-        let w = 1.0 / (x + 2.0);
-        let h = polynomial::<FMA, _>(
-            w,
-            &[
-                1.128_352_754_123_463_7,
-                1.976_204_939_151_055_9,
-                2.781_831_739_886_275_7,
-                3.247_197_771_885_739,
-                -5.467_585_805_712_739,
-                23.667_728_976_600_18,
-                -133.051_093_451_040_57,
-                276.315_810_552_843,
-                -257.058_978_852_248_63,
-                92.247_440_521_507_07,
-            ],
+        let (power, r, r_low) = f32::reduced_words::<FMA>(-square, -exact::<FMA>(x, x, -square));
+        let d = x + 1.0;
+        let w = 1.0 / d;
+        let left = exact::<FMA>(-w, d, 1.0) - w * (x - (d - 1.0));
+        // At this place it is ½ + 0.234… to 2⁻³⁵.
+        let t = w - 0.280_006_17;
+        let h = f32::polynomial::<FMA, _>(
+            t,
+            &[0.607_235_7, -0.168_029_28, -0.544_471_74, 0.418_383_2, 0.573_170_36, -1.253_306_6, 0.141_716_14, 2.370_51, -2.670_055],
         );
-        power * (w * fma::<FMA>(w, h, HEIGHT.0))
+        let u = exact::<FMA>(t, h, 0.234_361_68);
+        // A relative change of w changes G by 1.07 + 0.4w times as much, or nearly so.
+        let rest = exact::<FMA>(r * r, f32::curvature::<FMA>(r), exact::<FMA>(left, exact::<FMA>(w, 0.4, 1.07), r_low));
+        let y = exact::<FMA>(0.5 + u, r + rest, u);
+        let (a, b) = power.halves();
+        exact::<FMA>(w, y, 0.5 * w) * a * b
     }
 
     #[inline(always)]
     pub(in super::super) fn erf<const FMA: bool>(x: f32) -> f32 {
-        let a = f64::from(x.abs());
+        let a = x.abs();
         let (small, large) = (a + near::<FMA>(a), 1.0 - tail::<FMA>(a));
-        (if a < NEAR { small } else { large } as f32).copysign(x)
+        (if a < NEAR { small } else { large }).copysign(x)
     }
 
     #[inline(always)]
     pub(in super::super) fn erfc<const FMA: bool>(x: f32) -> f32 {
-        let x = f64::from(x);
-        complement(x, near::<FMA>(x), tail::<FMA>(x.abs())) as f32
+        complement(x, near::<FMA>(x), tail::<FMA>(x.abs()))
     }
 }

@@ -1,25 +1,17 @@
 //! Exponentials for the other families: of two words, and short ones.
 
-use std::f64::consts::LOG2_E;
-
 use super::{
-    Primitives,
-    logarithm::LN_2_WORDS,
+    PowerOfTwo, Primitives,
     words::{fma, polynomial},
 };
 
-/// e^(p + ρ) as 2ⁿ(1 + q): n and q, for |p| < 800.
+/// e^(p + ρ) as 2ⁿ(1 + q): 2ⁿ and q, for |p| < 800.
 #[inline(always)]
-pub(super) fn of_words<const FMA: bool>(p: f64, rest: f64) -> (f64, f64) {
-    let n = f64::round_to_integer(p * LOG2_E);
-    // Exact.
-    let high = fma::<FMA>(n, -LN_2_WORDS.0, p);
-    let t = n * LN_2_WORDS.1;
-    let r = high - t;
-    let low = ((high - r) - t) + rest;
+pub(super) fn of_words<const FMA: bool>(p: f64, rest: f64) -> (PowerOfTwo<f64>, f64) {
+    let (power, r, low) = f64::reduced_words::<FMA>(p, rest);
     let rest = r * r * rest_of_series::<FMA>(r);
     // The second word counts by the slope eʳ.
-    (n, r + (rest + fma::<FMA>(low, r + rest, low)))
+    (power, r + (rest + fma::<FMA>(low, r + rest, low)))
 }
 
 /// (eʳ − 1 − r)/r² for |r| ≤ ln 2/2: a minimax polynomial, to 2⁻⁶⁴ of eʳ.
@@ -41,13 +33,6 @@ fn rest_of_series<const FMA: bool>(r: f64) -> f64 {
             2.092_715_837_748_421_3e-9,
         ],
     )
-}
-
-/// x·2ⁿ, in two steps: neither over- nor underflows before the result does.
-#[inline(always)]
-pub(super) fn scaled(x: f64, n: f64) -> f64 {
-    let half = f64::round_to_integer(0.5 * n);
-    x * f64::exp2_integer(half) * f64::exp2_integer(n - half)
 }
 
 /// eʳ for |r| ≤ ln 2/2, to 2⁻³⁴.

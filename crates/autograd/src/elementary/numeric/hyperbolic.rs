@@ -6,7 +6,7 @@
 use std::f64::consts::{LN_2, LOG2_E};
 
 use super::{
-    Primitives,
+    PowerOfTwo, Primitives,
     logarithm::{self, LN_2_WORDS},
     words::{fma, ordered_sum, polynomial, product, sign, signed, sum},
 };
@@ -16,7 +16,7 @@ use super::{
 fn parts<const FMA: bool, const N: usize>(x: f64, sinh: &[f64; N], cosh: &[f64; N]) -> [f64; 5] {
     // Beyond 711 both are infinite; NaN stays.
     let x = if x > 711.0 { 711.0 } else { x };
-    let n = f64::round_to_integer(x * LOG2_E);
+    let n = PowerOfTwo::<f64>::of(x * LOG2_E).exponent();
     let n = if x < 1.0 { 0.0 } else { n };
     let high = fma::<FMA>(n, -LN_2_WORDS.0, x);
     let t = n * LN_2_WORDS.1;
@@ -24,11 +24,11 @@ fn parts<const FMA: bool, const N: usize>(x: f64, sinh: &[f64; N], cosh: &[f64; 
     let rest = (high - r) - t;
     // 2⁻ⁿ counts for nothing long before 2ⁿ is too large.
     let m = if n > 60.0 { 60.0 } else { n };
-    let (up, down) = (f64::exp2_integer(m - 1.0), f64::exp2_integer(-m - 1.0));
+    let (up, down) = (PowerOfTwo::<f64>::of(m).halved(), PowerOfTwo::<f64>::of(-m).halved());
     let z = r * r;
     let s = r + fma::<FMA>(r * z, polynomial::<FMA, _>(z, sinh), rest);
     let c = fma::<FMA>(z * z, polynomial::<FMA, _>(z, cosh), 0.5 * z);
-    [up - down, up + down, s, c, f64::exp2_integer(n - m)]
+    [up - down, up + down, s, c, PowerOfTwo::<f64>::of(n - m).whole()]
 }
 
 #[inline(always)]
@@ -68,7 +68,7 @@ const SHORT_COSH: [f64; 4] = [0.041_666_666_534_382_25, 0.001_388_890_343_293_00
 const LARGE: f64 = 1_073_741_824.0;
 
 pub(super) mod double {
-    use super::{COSH, LARGE, Primitives, SINH, cosh_of, logarithm, ordered_sum, parts, product, sign, signed, sinh_of, sum};
+    use super::{COSH, LARGE, PowerOfTwo, Primitives, SINH, cosh_of, logarithm, ordered_sum, parts, product, sign, signed, sinh_of, sum};
 
     #[inline(always)]
     pub(in super::super) fn sinh<const FMA: bool>(x: f64) -> f64 {
@@ -117,7 +117,7 @@ pub(super) mod double {
         // (1 + a)/(1 − a) = 2ᵏ·p/g with p/g between √½ and √2, or near.
         let ((p, p_low), (q, q_low)) = (ordered_sum(1.0, a), ordered_sum(1.0, -a));
         let (_, k) = f64::split_ln(q);
-        let scale = f64::exp2_integer(-k);
+        let scale = PowerOfTwo::<f64>::of(-k).whole();
         let above = p > std::f64::consts::SQRT_2 * (q * scale);
         let (scale, k) = (if above { 2.0 * scale } else { scale }, if above { k - 1.0 } else { k });
         let (g, g_low) = (q * scale, q_low * scale);

@@ -26,7 +26,7 @@ fn series<const FMA: bool>(z: f64) -> f64 {
 
 /// y, but for what a logarithm of x is where x is not positive and finite.
 #[inline(always)]
-fn at_ends(x: f64, y: f64) -> f64 {
+pub(super) fn at_ends(x: f64, y: f64) -> f64 {
     let positive = if x == f64::INFINITY { x } else { y };
     let below = if x == 0.0 { f64::NEG_INFINITY } else { f64::NAN };
     if x > 0.0 { positive } else { below }
