@@ -10,7 +10,7 @@ use crate::{
     elementary::Numeric,
     graph::spare::Spared,
     op::Engine,
-    tensor::{Gemm, pool::Pooled},
+    tensor::{Gemm, kernel::lanes::Lanes, pool::Pooled},
 };
 
 /// An element type: `f32` or `f64`. The trait is sealed; mixing the two in one formula does not compile.
@@ -18,6 +18,7 @@ use crate::{
 pub trait Real:
     Numeric
     + Gemm
+    + Lanes
     + Pooled
     + Spared
     + Engine

@@ -1,15 +1,12 @@
 //! Dropout: elements set to 0 at random.
 
-use rand_chacha::{
-    ChaCha8Rng,
-    rand_core::{Rng, SeedableRng},
-};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use super::{Algebra, Handle, Linearity, Op, Sink, methods};
 use crate::{
     error::{Error, ErrorKind},
     real::Real,
-    tensor::{Tensor, kernel::allocate},
+    tensor::{Tensor, kernel::dropout::drop_at_random},
 };
 
 /// A diagonal linear map, which is its own transpose; the seed says which.
@@ -34,16 +31,11 @@ impl Op<1> for Dropout {
         if p == 0.0 {
             return Ok(x.clone());
         }
-        let mut y = allocate(x.len())?;
-        if p < 1.0 {
-            // So many of the 2³² numbers drop an element; f32 and f64 draw the same ones.
-            let (limit, factor) = (p * 4_294_967_296.0, T::of(1.0 / (1.0 - p)));
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            for (y, x) in y.iter_mut().zip(x.as_slice()) {
-                *y = if f64::from(rng.next_u32()) < limit { T::ZERO } else { *x * factor };
-            }
+        if p == 1.0 {
+            return Tensor::filled(T::ZERO, *x.shape());
         }
-        Ok(Tensor::of(*x.shape(), y))
+        // So many of the 2³² numbers drop an element; f32 and f64 draw the same ones.
+        drop_at_random(x, p * 4_294_967_296.0, T::of(1.0 / (1.0 - p)), ChaCha8Rng::seed_from_u64(seed).get_seed())
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, _x: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         out.add(0, A::apply(*self, [g]));

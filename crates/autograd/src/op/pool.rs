@@ -2,7 +2,7 @@
 
 use super::{
     Algebra, Handle, Linearity, Op, Place, Sink, Window, methods,
-    select::{Pick, Selection},
+    select::{Pick, Selection, check_shape},
     window::{PerAxis, Pool, parameter},
 };
 use crate::{
@@ -13,7 +13,10 @@ use crate::{
     shape::Shape,
     tensor::{
         Tensor,
-        kernel::window::{Span, each_window, means, spread, winners},
+        kernel::{
+            allocate, overwritten,
+            window::{Span, Windows, each_window, means, spread},
+        },
     },
 };
 
@@ -135,17 +138,9 @@ fn pooled<T: Real, A: Algebra<T>>(x: &A, along: &[Along]) -> A {
 #[derive(Debug, Clone)]
 struct MaxPool<const D: usize>(Pool<D>);
 
-/// How the windows of a pool lie over the last axes.
-struct Layout {
-    matrices: usize,
-    size: (usize, usize),
-    rows: Vec<Span>,
-    columns: Vec<Span>,
-    shape: Shape,
-}
-
 impl<const D: usize> MaxPool<D> {
-    fn layout(&self, x: &Shape) -> Result<Layout, Error> {
+    /// How the windows lie over the last axes, unless there is none, and the shape of the result.
+    fn layout(&self, x: &Shape) -> Result<(Option<Windows>, Shape), Error> {
         check_rank(x, D)?;
         let (first, along) = (x.rank() - D, self.0.along());
         let mut shape = *x;
@@ -155,18 +150,25 @@ impl<const D: usize> MaxPool<D> {
         if x.is_empty() && !shape.is_empty() {
             return Err(ErrorKind::Empty { what: "maximum", shape: *x }.into());
         }
-        let mut layout = Layout { matrices: 0, size: (1, 1), rows: Vec::new(), columns: Vec::new(), shape };
+        let [rows @ .., columns] = &along[..] else { return Ok((None, shape)) };
         if x.is_empty() {
-            return Ok(layout);
+            return Ok((None, shape));
         }
-        layout.matrices = x[..first].iter().product();
-        if let [rows @ .., columns] = &along[..] {
-            let (height, width) = (x[first..x.rank() - 1].iter().product(), x[x.rank() - 1]);
-            layout.size = (height, width);
-            layout.rows = rows.first().map_or(Ok(vec![Span { start: 0, end: 1, count: 1.0 }]), |rows| rows.spans(height))?;
-            layout.columns = columns.spans(width)?;
+        let (height, width) = (x[first..x.rank() - 1].iter().product(), x[x.rank() - 1]);
+        let windows = Windows {
+            matrices: x[..first].iter().product(),
+            size: (height, width),
+            rows: rows.first().map_or(Ok(vec![Span { start: 0, end: 1, count: 1.0 }]), |rows| rows.spans(height))?,
+            columns: columns.spans(width)?,
+            breadth: self.0.size[D - 1],
+            stride: self.0.stride[D - 1],
+            padding: self.0.padding[D - 1],
+        };
+        let far = windows.rows.iter().map(|span| span.end - span.start).max().unwrap_or(1).saturating_mul(width);
+        if u32::try_from(far).is_err() {
+            return Err(parameter("size", self.0.size[0], "a window must lie within 2³² elements"));
         }
-        Ok(layout)
+        Ok((Some(windows), shape))
     }
 }
 
@@ -174,16 +176,35 @@ impl<const D: usize> Selection for MaxPool<D> {
     const NAME: &'static str = if D == 1 { "max_pool1d" } else { "max_pool2d" };
 
     fn place<T: Real>(&self, keys: &Tensor<T>) -> Result<Place, Error> {
-        let Layout { matrices, size, rows, columns, shape } = self.layout(keys.shape())?;
-        let winners = winners(keys.as_slice(), matrices, size, &rows, &columns);
+        let (windows, shape) = self.layout(keys.shape())?;
+        let winners = windows.map_or_else(|| Ok(Vec::new()), |windows| windows.winners(keys.as_slice()))?;
         Ok(Place::Flat { indices: Indices::new(winners, shape)? })
+    }
+
+    fn chosen<T: Real>(&self, keys: &Tensor<T>) -> Result<Tensor<T>, Error> {
+        let (windows, shape) = self.layout(keys.shape())?;
+        let mut y = overwritten(shape.len())?;
+        if let Some(windows) = windows {
+            windows.largest(keys.as_slice(), &mut y)?;
+        }
+        Ok(Tensor::of(shape, y))
+    }
+
+    fn spread<T: Real>(&self, keys: &Tensor<T>, v: &Tensor<T>) -> Result<Tensor<T>, Error> {
+        let (windows, expected) = self.layout(keys.shape())?;
+        check_shape(v, expected)?;
+        let mut whole = allocate(keys.len())?;
+        if let Some(windows) = windows {
+            windows.add_to_winners(keys.as_slice(), v.as_slice(), &mut whole)?;
+        }
+        Ok(Tensor::of(*keys.shape(), whole))
     }
 
     fn sides(&self, keys: &Tensor<f64>, see: &mut dyn FnMut(Side)) {
         // Which elements are the largest of each window: the gap to the maximum is 0 or above.
-        let (Ok(layout), x) = (self.layout(keys.shape()), keys.as_slice()) else { return };
-        let width = layout.size.1;
-        each_window(layout.matrices, layout.size, &layout.rows, &layout.columns, |first, height, breadth| {
+        let (Ok((Some(windows), _)), x) = (self.layout(keys.shape()), keys.as_slice()) else { return };
+        let width = windows.size.1;
+        each_window(&windows, |first, height, breadth| {
             let inside = || (0..height).flat_map(|row| &x[first + row * width..first + row * width + breadth]);
             let largest = inside().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
             for v in inside() {
@@ -334,4 +355,81 @@ methods! {
         [[3, 3]] => |x| x[0].adaptive_avg_pool2d([1, 0]), "size = 0: it must be at least 1";
         [[3, 0]] => |x| x[0].adaptive_avg_pool2d(1), "nothing to take the mean of";
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Graph;
+
+    /// Values and places by the definition.
+    fn by_definition(x: &[f64], (height, width): (usize, usize), pool: Pool<2>) -> Vec<(f64, usize)> {
+        let mut found = Vec::new();
+        let [rows, columns] = pool.along();
+        for matrix in 0..x.len() / (height * width) {
+            for row in rows.spans(height).unwrap() {
+                for column in columns.spans(width).unwrap() {
+                    let mut best: Option<(f64, usize)> = None;
+                    for i in row.start..row.end {
+                        for j in column.start..column.end {
+                            let at = (matrix * height + i) * width + j;
+                            if best.is_none_or(|(b, _)| !b.is_nan() && (x[at] > b || x[at].is_nan())) {
+                                best = Some((x[at], at));
+                            }
+                        }
+                    }
+                    found.extend(best);
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_largest_are_those_of_the_definition() {
+        let pool = |size: [usize; 2], stride: [usize; 2], padding: [usize; 2]| Pool { size, stride, padding };
+        let pools = [
+            pool([2, 2], [2, 2], [0, 0]),
+            pool([3, 3], [2, 2], [1, 1]),
+            pool([1, 3], [1, 1], [0, 1]),
+            pool([3, 2], [1, 3], [1, 1]),
+            pool([2, 5], [3, 7], [1, 2]),
+            pool([4, 4], [usize::MAX, usize::MAX], [2, 2]),
+            pool([3, 19], [3, 19], [0, 0]),
+        ];
+        let special = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.0, f64::NEG_INFINITY];
+        for (height, width) in [(5, 19), (9, 47), (3, 130)] {
+            let mut state = 1u64;
+            let x: Vec<f64> = (0..7 * height * width)
+                .map(|i| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    // Ties are frequent; there are matrices of -inf and others of special numbers.
+                    match i / (height * width) {
+                        0 => f64::NEG_INFINITY,
+                        1 => special[(state >> 40) as usize % special.len()],
+                        _ => ((state >> 40) % 16) as f64,
+                    }
+                })
+                .collect();
+            for pool in pools {
+                let expected = by_definition(&x, (height, width), pool);
+                let g = Graph::<f64>::new();
+                let v = g.variable(Tensor::new(x.clone(), [7, height, width]).unwrap());
+                let single = g.variable(Tensor::new(x.clone(), [7, height, width]).unwrap().cast::<f32>().cast::<f64>());
+                let y = v.max_pool2d(pool);
+                let mut d = vec![0.0; x.len()];
+                expected.iter().enumerate().for_each(|(i, (_, at))| d[*at] += i as f64);
+                let incoming = Tensor::new((0..expected.len()).map(|i| i as f64).collect::<Vec<_>>(), *y.value().unwrap().shape()).unwrap();
+                for (y, (value, _)) in y.value().unwrap().as_slice().iter().zip(&expected) {
+                    assert_eq!(y.to_bits(), value.to_bits(), "{pool:?}");
+                }
+                assert_eq!(y.backward_with(&incoming).unwrap().wrt(v).unwrap().as_slice(), d, "{pool:?}");
+                let of_f32 = single.value().unwrap().cast::<f32>().max_pool2d(pool).unwrap();
+                assert!(of_f32.as_slice().iter().zip(&expected).all(|(a, (b, _))| f64::from(*a) == *b || b.is_nan() && a.is_nan()));
+                let places = MaxPool(pool).place(&v.value().unwrap()).unwrap();
+                let Place::Flat { indices } = places else { panic!("max_pool2d stands at flat places") };
+                assert!(indices.as_slice().iter().zip(&expected).all(|(a, (_, b))| a == b), "{pool:?}");
+            }
+        }
+    }
 }

@@ -8,6 +8,7 @@ use crate::{
     error::{Error, ErrorKind},
     indices::Indices,
     real::Real,
+    shape::Shape,
     tensor::{
         Tensor,
         kernel::{allocate, order},
@@ -23,8 +24,30 @@ pub(crate) trait Selection: Debug + Clone + Send + Sync + 'static {
     /// Where the chosen elements stand.
     fn place<T: Real>(&self, keys: &Tensor<T>) -> Result<Place, Error>;
 
+    /// The chosen elements of the keys themselves.
+    fn chosen<T: Real>(&self, keys: &Tensor<T>) -> Result<Tensor<T>, Error> {
+        self.place(keys)?.take(keys)
+    }
+
+    /// Zeros of the shape of the keys, with v added where the chosen elements stand.
+    fn spread<T: Real>(&self, keys: &Tensor<T>, v: &Tensor<T>) -> Result<Tensor<T>, Error> {
+        let place = self.place(keys)?;
+        check_shape(v, place.shape(keys.shape())?)?;
+        let mut whole = allocate(keys.len())?;
+        place.add_to(v.as_slice(), &mut whole, keys.shape())?;
+        Ok(Tensor::of(*keys.shape(), whole))
+    }
+
     /// The sides of the kinks at which another element would be chosen.
     fn sides(&self, _keys: &Tensor<f64>, _see: &mut dyn FnMut(Side)) {}
+}
+
+/// The error unless a tensor has the shape that is expected.
+pub(super) fn check_shape<T: Real>(x: &Tensor<T>, expected: Shape) -> Result<(), Error> {
+    if *x.shape() != expected {
+        return Err(ErrorKind::Mismatch { expected, found: *x.shape(), except: None }.into());
+    }
+    Ok(())
 }
 
 /// The elements of x that x itself chooses.
@@ -36,7 +59,7 @@ impl<S: Selection> Op<1> for Pick<S> {
         S::NAME
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
-        self.0.place(x)?.take(x)
+        self.0.chosen(x)
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         out.add(0, A::apply(Spread(self.0.clone()), [x, g]));
@@ -55,9 +78,7 @@ impl<S: Selection> Op<2> for Choose<S> {
         S::NAME
     }
     fn forward<T: Real>(&self, [keys, v]: [&Tensor<T>; 2]) -> Result<Tensor<T>, Error> {
-        if keys.shape() != v.shape() {
-            return Err(ErrorKind::Mismatch { expected: *v.shape(), found: *keys.shape(), except: None }.into());
-        }
+        check_shape(keys, *v.shape())?;
         self.0.place(keys)?.take(v)
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, [keys, _]: [&A; 2], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
@@ -79,14 +100,7 @@ impl<S: Selection> Op<2> for Spread<S> {
         S::NAME
     }
     fn forward<T: Real>(&self, [keys, v]: [&Tensor<T>; 2]) -> Result<Tensor<T>, Error> {
-        let place = self.0.place(keys)?;
-        let expected = place.shape(keys.shape())?;
-        if *v.shape() != expected {
-            return Err(ErrorKind::Mismatch { expected, found: *v.shape(), except: None }.into());
-        }
-        let mut whole = allocate(keys.len())?;
-        place.add_to(v.as_slice(), &mut whole, keys.shape())?;
-        Ok(Tensor::of(*keys.shape(), whole))
+        self.0.spread(keys, v)
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, [keys, _]: [&A; 2], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         if out.needs(1) {

@@ -9,11 +9,13 @@ pub(crate) mod reduce;
 pub(crate) mod softmax;
 pub(crate) mod scan;
 pub(crate) mod matmul;
+pub(crate) mod lanes;
 mod gemm;
 pub(crate) mod movement;
 pub(crate) mod index;
 pub(crate) mod order;
 pub(crate) mod window;
+pub(crate) mod dropout;
 pub(crate) mod normalise;
 pub(crate) mod decompose;
 

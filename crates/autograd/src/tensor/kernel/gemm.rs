@@ -4,11 +4,10 @@
 //! and the place of the tile that it is computed in; or, of dot products, the sum of the chains in the lanes of one vector. So rows that are
 //! computed apart have the same bits, if they go the same [`Way`].
 
-#[cfg(target_arch = "x86_64")]
-use pulp::x86::{V3, V4};
 use pulp::{Arch, NullaryFnOnce, Scalar, Simd};
 
 use super::{
+    lanes::{SQUARE, Transposes},
     matmul::{LARGE, Strides},
     overwritten,
 };
@@ -20,8 +19,6 @@ const DEPTH: usize = 1 << 10;
 const NEAR: usize = if cfg!(test) { 1 << 10 } else { 128 << 10 };
 /// With fewer rows it is read where it stands as well: to bring it together would not pay.
 const FEW: usize = 48;
-/// Transposed factors are brought together in squares of so many elements.
-const SQUARE: usize = 8;
 
 /// `c = a·b`, or `c += a·b`; `a` is m×k, `b` is k×n, `c` is m×n and row-major.
 pub(super) struct Operands<'a, T> {
@@ -42,7 +39,7 @@ pub struct Way {
 }
 
 /// The way of a product, if it is as fast as the library's.
-pub(super) fn way<T: Lanes>((m, k, n): (usize, usize, usize), a_at: Strides, b_at: Strides) -> Option<Way> {
+pub(super) fn way<T: Real>((m, k, n): (usize, usize, usize), a_at: Strides, b_at: Strides) -> Option<Way> {
     if n == 1 && m > 1 {
         return way::<T>((1, k, m), (b_at.1, b_at.0), (a_at.1, a_at.0));
     }
@@ -72,7 +69,7 @@ pub(super) fn way<T: Lanes>((m, k, n): (usize, usize, usize), a_at: Strides, b_a
 ///
 /// # Errors
 /// [`ErrorKind::OutOfMemory`](crate::ErrorKind::OutOfMemory)
-pub(super) fn multiply<T: Lanes>(way: Way, operands: Operands<'_, T>) -> Result<(), Error> {
+pub(super) fn multiply<T: Real>(way: Way, operands: Operands<'_, T>) -> Result<(), Error> {
     match way.arch {
         #[cfg(target_arch = "x86_64")]
         Arch::V4(simd) => multiply_by(simd, way.by_dots, operands),
@@ -82,7 +79,7 @@ pub(super) fn multiply<T: Lanes>(way: Way, operands: Operands<'_, T>) -> Result<
     }
 }
 
-fn multiply_by<S: Transposes, T: Lanes>(simd: S, by_dots: bool, operands: Operands<'_, T>) -> Result<(), Error> {
+fn multiply_by<S: Transposes, T: Real>(simd: S, by_dots: bool, operands: Operands<'_, T>) -> Result<(), Error> {
     let Operands { size: (m, k, n), a, a_at, b, b_at, c, accumulate } = operands;
     // A column is a row of the transposed product.
     let operands = if n == 1 {
@@ -97,193 +94,13 @@ fn multiply_by<S: Transposes, T: Lanes>(simd: S, by_dots: bool, operands: Operan
     tiles(simd, operands)
 }
 
-type Square<T> = [[T; SQUARE]; SQUARE];
-
-/// An instruction set, and how it transposes squares.
-pub(super) trait Transposes: Simd {
-    #[inline(always)]
-    fn transpose_f32(self, square: &Square<f32>) -> Square<f32> {
-        transposed(square)
-    }
-    #[inline(always)]
-    fn transpose_f64(self, square: &Square<f64>) -> Square<f64> {
-        transposed(square)
-    }
-}
-
-#[inline(always)]
-fn transposed<T: Copy>(square: &Square<T>) -> Square<T> {
-    let mut to = *square;
-    for p in 0..SQUARE {
-        for q in 0..SQUARE {
-            to[p][q] = square[q][p];
-        }
-    }
-    to
-}
-
-impl Transposes for Scalar {}
-#[cfg(target_arch = "x86_64")]
-impl Transposes for V4 {
-    #[inline(always)]
-    fn transpose_f32(self, square: &Square<f32>) -> Square<f32> {
-        V3::transpose_f32(*self, square)
-    }
-    #[inline(always)]
-    fn transpose_f64(self, square: &Square<f64>) -> Square<f64> {
-        V3::transpose_f64(*self, square)
-    }
-}
-/// The compiler does not find these shuffles.
-#[cfg(target_arch = "x86_64")]
-impl Transposes for V3 {
-    #[inline(always)]
-    fn transpose_f32(self, square: &Square<f32>) -> Square<f32> {
-        let avx = self.avx;
-        let [a, b, c, d, e, f, g, h] = [
-            pulp::cast(square[0]),
-            pulp::cast(square[1]),
-            pulp::cast(square[2]),
-            pulp::cast(square[3]),
-            pulp::cast(square[4]),
-            pulp::cast(square[5]),
-            pulp::cast(square[6]),
-            pulp::cast(square[7]),
-        ];
-        // Pairs, then fours, of two rows side by side in each half; then the halves.
-        let (ab, cd, ef, gh) = (
-            [avx._mm256_unpacklo_ps(a, b), avx._mm256_unpackhi_ps(a, b)],
-            [avx._mm256_unpacklo_ps(c, d), avx._mm256_unpackhi_ps(c, d)],
-            [avx._mm256_unpacklo_ps(e, f), avx._mm256_unpackhi_ps(e, f)],
-            [avx._mm256_unpacklo_ps(g, h), avx._mm256_unpackhi_ps(g, h)],
-        );
-        let mut to = *square;
-        for i in 0..2 {
-            let first = [avx._mm256_shuffle_ps::<0x44>(ab[i], cd[i]), avx._mm256_shuffle_ps::<0xee>(ab[i], cd[i])];
-            let second = [avx._mm256_shuffle_ps::<0x44>(ef[i], gh[i]), avx._mm256_shuffle_ps::<0xee>(ef[i], gh[i])];
-            for j in 0..2 {
-                to[2 * i + j] = pulp::cast(avx._mm256_permute2f128_ps::<0x20>(first[j], second[j]));
-                to[2 * i + j + 4] = pulp::cast(avx._mm256_permute2f128_ps::<0x31>(first[j], second[j]));
-            }
-        }
-        to
-    }
-    #[inline(always)]
-    fn transpose_f64(self, square: &Square<f64>) -> Square<f64> {
-        let avx = self.avx;
-        let [a, b, c, d, e, f, g, h] = [
-            pulp::cast::<_, [_; 2]>(square[0]),
-            pulp::cast(square[1]),
-            pulp::cast(square[2]),
-            pulp::cast(square[3]),
-            pulp::cast(square[4]),
-            pulp::cast(square[5]),
-            pulp::cast(square[6]),
-            pulp::cast(square[7]),
-        ];
-        let mut to = *square;
-        // Four squares of four.
-        for half in 0..2 {
-            let (ab, ef) = (
-                [avx._mm256_unpacklo_pd(a[half], b[half]), avx._mm256_unpackhi_pd(a[half], b[half])],
-                [avx._mm256_unpacklo_pd(e[half], f[half]), avx._mm256_unpackhi_pd(e[half], f[half])],
-            );
-            let (cd, gh) = (
-                [avx._mm256_unpacklo_pd(c[half], d[half]), avx._mm256_unpackhi_pd(c[half], d[half])],
-                [avx._mm256_unpacklo_pd(g[half], h[half]), avx._mm256_unpackhi_pd(g[half], h[half])],
-            );
-            for j in 0..2 {
-                let (left, right) = (avx._mm256_permute2f128_pd::<0x20>(ab[j], cd[j]), avx._mm256_permute2f128_pd::<0x20>(ef[j], gh[j]));
-                to[4 * half + j] = pulp::cast([left, right]);
-                let (left, right) = (avx._mm256_permute2f128_pd::<0x31>(ab[j], cd[j]), avx._mm256_permute2f128_pd::<0x31>(ef[j], gh[j]));
-                to[4 * half + j + 2] = pulp::cast([left, right]);
-            }
-        }
-        to
-    }
-}
-
-/// An element type, and its vectors in an instruction set.
-pub(super) trait Lanes: Real {
-    type Vector<S: Simd>: Copy;
-    fn lanes<S: Simd>() -> usize;
-    /// The whole vectors of a slice.
-    fn vectors<S: Simd>(elements: &[Self]) -> &[Self::Vector<S>];
-    fn vectors_mut<S: Simd>(elements: &mut [Self]) -> &mut [Self::Vector<S>];
-    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
-    fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-    /// a·b + c, rounded once.
-    fn mul_add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;
-    /// What there is of a vector, and zeros after it.
-    fn load<S: Simd>(simd: S, elements: &[Self]) -> Self::Vector<S>;
-    /// The first elements of a vector, as many as there is room for.
-    fn store<S: Simd>(simd: S, elements: &mut [Self], vector: Self::Vector<S>);
-    fn total<S: Simd>(simd: S, vector: Self::Vector<S>) -> Self;
-    fn transpose<S: Transposes>(simd: S, square: &Square<Self>) -> Square<Self>;
-}
-
-macro_rules! lanes {
-    ($($t:ident: $vector:ident $lanes:ident $vectors:ident $vectors_mut:ident $splat:ident $add:ident $mul_add:ident $load:ident $store:ident
-       $sum:ident $transpose:ident;)*) => { $(
-        impl Lanes for $t {
-            type Vector<S: Simd> = S::$vector;
-            #[inline(always)]
-            fn lanes<S: Simd>() -> usize {
-                S::$lanes
-            }
-            #[inline(always)]
-            fn vectors<S: Simd>(elements: &[$t]) -> &[S::$vector] {
-                S::$vectors(elements).0
-            }
-            #[inline(always)]
-            fn vectors_mut<S: Simd>(elements: &mut [$t]) -> &mut [S::$vector] {
-                S::$vectors_mut(elements).0
-            }
-            #[inline(always)]
-            fn splat<S: Simd>(simd: S, value: $t) -> S::$vector {
-                simd.$splat(value)
-            }
-            #[inline(always)]
-            fn plus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
-                simd.$add(a, b)
-            }
-            #[inline(always)]
-            fn mul_add<S: Simd>(simd: S, a: S::$vector, b: S::$vector, c: S::$vector) -> S::$vector {
-                simd.$mul_add(a, b, c)
-            }
-            #[inline(always)]
-            fn load<S: Simd>(simd: S, elements: &[$t]) -> S::$vector {
-                simd.$load(elements)
-            }
-            #[inline(always)]
-            fn store<S: Simd>(simd: S, elements: &mut [$t], vector: S::$vector) {
-                simd.$store(elements, vector);
-            }
-            #[inline(always)]
-            fn total<S: Simd>(simd: S, vector: S::$vector) -> $t {
-                simd.$sum(vector)
-            }
-            #[inline(always)]
-            fn transpose<S: Transposes>(simd: S, square: &Square<$t>) -> Square<$t> {
-                simd.$transpose(square)
-            }
-        }
-    )* };
-}
-lanes! {
-    f32: f32s F32_LANES as_simd_f32s as_mut_simd_f32s splat_f32s add_f32s mul_add_f32s partial_load_f32s partial_store_f32s
-        reduce_sum_f32s transpose_f32;
-    f64: f64s F64_LANES as_simd_f64s as_mut_simd_f64s splat_f64s add_f64s mul_add_f64s partial_load_f64s partial_store_f64s
-        reduce_sum_f64s transpose_f64;
-}
-
 /// How many rows a tile has at most, of two vectors: what there are registers for.
-const fn most_rows<S: Simd>() -> usize {
+pub(super) const fn most_rows<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 8 } else { 5 }
 }
 
 /// How many vectors wide the tiles of so many rows are: those of few rows are wider, for enough sums at a time.
-const fn vectors_of<S: Simd>(rows: usize) -> usize {
+pub(super) const fn vectors_of<S: Simd>(rows: usize) -> usize {
     match rows {
         1 => 8,
         2 => 4,
@@ -293,13 +110,13 @@ const fn vectors_of<S: Simd>(rows: usize) -> usize {
 }
 
 /// How much of the inner length is multiplied at a time.
-const fn depth_of<T>(k: usize) -> usize {
+pub(super) const fn depth_of<T>(k: usize) -> usize {
     let depth = DEPTH / size_of::<T>();
     if k < depth { k } else { depth }
 }
 
 /// Multiplies, tile by tile.
-fn tiles<S: Transposes, T: Lanes>(simd: S, operands: Operands<'_, T>) -> Result<(), Error> {
+fn tiles<S: Transposes, T: Real>(simd: S, operands: Operands<'_, T>) -> Result<(), Error> {
     let Operands { size: (m, k, n), a, a_at, b, b_at: (b_row, b_column), c, accumulate } = operands;
     let most = vectors_of::<S>(m);
     let is_near = b_column == 1 && (m < FEW || depth_of::<T>(k) * b_row * size_of::<T>() < NEAR);
@@ -350,7 +167,7 @@ struct Panel<'a, T> {
 /// All rows of some columns, in tiles of about the same number of rows.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-fn column_of_tiles<S: Transposes, T: Lanes>(
+fn column_of_tiles<S: Transposes, T: Real>(
     simd: S,
     m: usize,
     a: &[T],
@@ -413,7 +230,7 @@ struct Tile<'a, S, T, const ROWS: usize, const VECTORS: usize, const ACROSS: boo
     accumulate: bool,
 }
 
-impl<S: Transposes, T: Lanes, const ROWS: usize, const VECTORS: usize, const ACROSS: bool> NullaryFnOnce
+impl<S: Transposes, T: Real, const ROWS: usize, const VECTORS: usize, const ACROSS: bool> NullaryFnOnce
     for Tile<'_, S, T, ROWS, VECTORS, ACROSS>
 {
     type Output = ();
@@ -462,7 +279,7 @@ impl<S: Transposes, T: Lanes, const ROWS: usize, const VECTORS: usize, const ACR
 
 /// Adds the products of a column of the left factor and a row of the right one.
 #[inline(always)]
-fn add_products<S: Transposes, T: Lanes, const ROWS: usize, const VECTORS: usize, const ACROSS: bool>(
+pub(super) fn add_products<S: Transposes, T: Real, const ROWS: usize, const VECTORS: usize, const ACROSS: bool>(
     simd: S,
     sums: &mut [[T::Vector<S>; VECTORS]; ROWS],
     rows: &[&[T]; ROWS],
@@ -489,7 +306,7 @@ struct Gather<'a, S, T> {
     step: usize,
 }
 
-impl<S: Transposes, T: Lanes> NullaryFnOnce for Gather<'_, S, T> {
+impl<S: Transposes, T: Real> NullaryFnOnce for Gather<'_, S, T> {
     type Output = ();
     #[inline(always)]
     fn call(self) {
@@ -507,17 +324,17 @@ impl<S: Transposes, T: Lanes> NullaryFnOnce for Gather<'_, S, T> {
 }
 
 /// Brings columns of the right factor together, which lie apart, as rows of a panel.
-struct Transpose<'a, S, T> {
-    simd: S,
-    right: &'a [T],
-    stride: usize,
-    depth: usize,
-    columns: usize,
-    panel: &'a mut [T],
-    step: usize,
+pub(super) struct Transpose<'a, S, T> {
+    pub(super) simd: S,
+    pub(super) right: &'a [T],
+    pub(super) stride: usize,
+    pub(super) depth: usize,
+    pub(super) columns: usize,
+    pub(super) panel: &'a mut [T],
+    pub(super) step: usize,
 }
 
-impl<S: Transposes, T: Lanes> NullaryFnOnce for Transpose<'_, S, T> {
+impl<S: Transposes, T: Real> NullaryFnOnce for Transpose<'_, S, T> {
     type Output = ();
     #[inline(always)]
     fn call(self) {
@@ -558,7 +375,7 @@ impl<S: Transposes, T: Lanes> NullaryFnOnce for Transpose<'_, S, T> {
 
 /// Multiplies rows of the left factor by columns of the right one, both of which lie side by side.
 #[inline(always)]
-fn dots<S: Transposes, T: Lanes>(simd: S, operands: Operands<'_, T>) {
+fn dots<S: Transposes, T: Real>(simd: S, operands: Operands<'_, T>) {
     let Operands { size: (m, k, n), a, a_at: (a_row, _), b, b_at: (_, b_column), c, accumulate } = operands;
     let mut row = 0;
     while row < m {
@@ -599,7 +416,7 @@ struct Dots<'a, S, T, const ROWS: usize, const COLUMNS: usize> {
     accumulate: bool,
 }
 
-impl<S: Transposes, T: Lanes, const ROWS: usize, const COLUMNS: usize> NullaryFnOnce for Dots<'_, S, T, ROWS, COLUMNS> {
+impl<S: Transposes, T: Real, const ROWS: usize, const COLUMNS: usize> NullaryFnOnce for Dots<'_, S, T, ROWS, COLUMNS> {
     type Output = ();
     #[inline(always)]
     fn call(self) {
@@ -646,6 +463,9 @@ impl<S: Transposes, T: Lanes, const ROWS: usize, const COLUMNS: usize> NullaryFn
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "x86_64")]
+    use pulp::x86::{V3, V4};
+
     use super::*;
 
     /// Small whole numbers, whose sums are exact in any order.
@@ -657,7 +477,7 @@ mod tests {
         if transposed { (1, rows) } else { (columns, 1) }
     }
 
-    fn compare<S: Transposes, T: Lanes>(simd: S, size: (usize, usize, usize)) {
+    fn compare<S: Transposes, T: Real>(simd: S, size: (usize, usize, usize)) {
         let (m, k, n) = size;
         let (a, b): (Vec<T>, Vec<T>) = ((0..m * k).map(|i| whole(i, 11)).collect(), (0..k * n).map(|i| whole(i, 13)).collect());
         for case in 0..16 {
@@ -680,7 +500,7 @@ mod tests {
         }
     }
 
-    fn compare_all<S: Transposes, T: Lanes>(simd: S) {
+    fn compare_all<S: Transposes, T: Real>(simd: S) {
         for m in (1..=11).chain([17, 20]) {
             for k in [1, 2, 3, 8, 11] {
                 for n in [1, 2, 3, 4, 5, 8, 9, 15, 17, 20] {
@@ -694,7 +514,7 @@ mod tests {
     }
 
     /// Whole products beside the same by some rows at a time.
-    fn compare_parts<S: Transposes, T: Lanes>(simd: S) {
+    fn compare_parts<S: Transposes, T: Real>(simd: S) {
         for (m, k, n) in [(9, 300, 33), (40, 129, 20), (61, 260, 40), (12, 70, 1)] {
             let (a, b): (Vec<T>, Vec<T>) =
                 ((0..m * k).map(|i| T::of((i as f64 * 0.7).sin())).collect(), (0..k * n).map(|i| T::of((i as f64 * 1.3).cos())).collect());

@@ -339,7 +339,7 @@ fn is_worth_sharing(multiplications: usize) -> bool {
 }
 
 impl Way {
-    fn of<T: gemm::Lanes>(size: (usize, usize, usize), a_at: Strides, b_at: Strides) -> Way {
+    fn of<T: Real>(size: (usize, usize, usize), a_at: Strides, b_at: Strides) -> Way {
         let (m, k, n) = size;
         if m.saturating_mul(k).saturating_mul(n) <= TINY {
             return Way::Tiny;

@@ -3,6 +3,8 @@
 use super::{
     allocate,
     dispatch::{Kernel, dispatch},
+    lanes::{Transposes, Vectorised, vectorised},
+    overwritten, threads,
 };
 use crate::{error::Error, real::Real, shape::Shape, tensor::Tensor};
 
@@ -92,15 +94,23 @@ pub(crate) fn spread<T: Real>(y: &Tensor<T>, axis: usize, spans: &[Span], shape:
     Ok(Tensor::of(shape, x))
 }
 
-/// Calls `visit(first, rows, columns)` for each window of a stack of matrices: the place of its first element, and its lengths.
-#[inline(always)]
-pub(crate) fn each_window(
-    matrices: usize,
-    (height, width): (usize, usize),
-    rows: &[Span],
-    columns: &[Span],
-    mut visit: impl FnMut(usize, usize, usize),
-) {
+/// How windows of the largest elements lie over a stack of matrices. No window is empty.
+#[derive(Debug)]
+pub(crate) struct Windows {
+    pub(crate) matrices: usize,
+    /// Rows and columns of a matrix.
+    pub(crate) size: (usize, usize),
+    pub(crate) rows: Vec<Span>,
+    pub(crate) columns: Vec<Span>,
+    /// Columns of a window, from one window to the next, and how many the first one begins before the matrix.
+    pub(crate) breadth: usize,
+    pub(crate) stride: usize,
+    pub(crate) padding: usize,
+}
+
+/// Calls `visit(first, rows, columns)` for each window: the place of its first element, and its lengths.
+pub(crate) fn each_window(windows: &Windows, mut visit: impl FnMut(usize, usize, usize)) {
+    let &Windows { matrices, size: (height, width), ref rows, ref columns, .. } = windows;
     for matrix in 0..matrices {
         for row in rows {
             for column in columns {
@@ -110,22 +120,166 @@ pub(crate) fn each_window(
     }
 }
 
-/// For each window, the place of its largest element, the first of them, or of its first NaN. No window is empty.
-pub(crate) fn winners<T: Real>(x: &[T], matrices: usize, size: (usize, usize), rows: &[Span], columns: &[Span]) -> Vec<usize> {
-    let width = size.1;
-    let mut winners = Vec::with_capacity(matrices * rows.len() * columns.len());
-    each_window(matrices, size, rows, columns, |first, height, breadth| {
-        let (mut winner, mut largest) = (first, x[first]);
-        for row in 0..height {
-            let start = first + row * width;
-            for (i, &v) in x[start..start + breadth].iter().enumerate() {
-                // Larger, or the first NaN; without branches, which nobody could predict.
-                let better = ((v > largest) | v.is_nan()) & !largest.is_nan();
-                winner = if better { start + i } else { winner };
-                largest = if better { v } else { largest };
+impl Windows {
+    /// Elements of a matrix, and its windows.
+    fn lengths(&self) -> (usize, usize) {
+        (self.size.0 * self.size.1, self.rows.len() * self.columns.len())
+    }
+
+    /// How many matrices a part of the work has.
+    fn part(&self) -> usize {
+        (threads::part_of(self.matrices * self.lengths().0) / self.lengths().0).max(1)
+    }
+
+    /// The largest elements: the first of them, or the first NaN.
+    pub(crate) fn largest<T: Real>(&self, x: &[T], y: &mut [T]) -> Result<(), Error> {
+        let ((elements, windows), part) = (self.lengths(), self.part());
+        let parts = x.chunks(part * elements).zip(y.chunks_mut(part * windows)).collect();
+        let run = |(x, values): (&[T], &mut [T])| vectorised(Largest { x, windows: self, values, places: &mut [] });
+        threads::each(x.len(), parts, &run).into_iter().collect()
+    }
+
+    /// Where those stand.
+    pub(crate) fn winners<T: Real>(&self, x: &[T]) -> Result<Vec<usize>, Error> {
+        let ((elements, windows), part) = (self.lengths(), self.part());
+        let mut winners = vec![0; self.matrices * windows];
+        let parts = (0..).step_by(part * elements).zip(x.chunks(part * elements)).zip(winners.chunks_mut(part * windows)).collect();
+        let run = |((start, x), places): ((usize, &[T]), &mut [usize])| {
+            vectorised(Largest { x, windows: self, values: &mut [], places })?;
+            places.iter_mut().for_each(|place| *place += start);
+            Ok(())
+        };
+        threads::each(x.len(), parts, &run).into_iter().collect::<Result<(), Error>>()?;
+        Ok(winners)
+    }
+
+    /// Adds to `to` where those stand.
+    pub(crate) fn add_to_winners<T: Real>(&self, x: &[T], d: &[T], to: &mut [T]) -> Result<(), Error> {
+        let ((elements, windows), part) = (self.lengths(), self.part());
+        let parts = x.chunks(part * elements).zip(d.chunks(part * windows)).zip(to.chunks_mut(part * elements)).collect();
+        let run = |((x, d), to): ((&[T], &[T]), &mut [T])| {
+            let mut places = vec![0; d.len()];
+            vectorised(Largest { x, windows: self, values: &mut [], places: &mut places })?;
+            for (place, d) in places.iter().zip(d) {
+                to[*place] += *d;
+            }
+            Ok(())
+        };
+        threads::each(x.len(), parts, &run).into_iter().collect()
+    }
+}
+
+/// The largest elements of windows, or where they stand: of `values` and `places` the other is empty.
+struct Largest<'a, T> {
+    x: &'a [T],
+    windows: &'a Windows,
+    values: &'a mut [T],
+    places: &'a mut [usize],
+}
+
+impl<T: Real> Vectorised for Largest<'_, T> {
+    type Output = Result<(), Error>;
+    #[inline(always)]
+    fn run<S: Transposes>(self, simd: S) -> Result<(), Error> {
+        let Largest { x, windows, values, places } = self;
+        let &Windows { size: (height, width), ref rows, ref columns, breadth, stride, padding, .. } = windows;
+        let (count, lanes) = (columns.len(), T::lanes::<S>());
+        // Every stride-th column stands side by side, so that the columns of neighbouring windows do; outside the matrix is −∞, which never wins.
+        let length = count.next_multiple_of(lanes) + (breadth - 1) / stride;
+        let phases: Vec<_> = (0..stride.min(breadth))
+            .map(|phase| {
+                let first = padding.saturating_sub(phase).div_ceil(stride);
+                let column = first.saturating_mul(stride).saturating_add(phase).saturating_sub(padding);
+                (phase * length + first, (phase + 1) * length, column)
+            })
+            .filter(|(.., column)| *column < width)
+            .collect();
+        let from: Vec<_> = (0..breadth).map(|i| (i % stride) * length + i / stride).collect();
+        let step = stride.min(breadth) * length;
+        let mut whole = overwritten(height * step)?;
+        whole.fill(T::NEG_INFINITY);
+        let mut largest = vec![T::ZERO; count.next_multiple_of(lanes)];
+        let mut winners = vec![T::Code::default(); largest.len()];
+        let mut firsts = winners.clone();
+        for (i, column) in columns.iter().enumerate() {
+            firsts[i] = T::code(column.start + padding - i * stride);
+        }
+        let mut done = 0;
+        for (matrix, x) in x.chunks_exact(height * width).enumerate() {
+            // All rows first: what has just been written in pieces is read slowly as a whole.
+            for (x, row) in x.chunks_exact(width).zip(whole.chunks_exact_mut(step)) {
+                for &(start, end, column) in &phases {
+                    every(&x[column..], stride, &mut row[start..end]);
+                }
+            }
+            for span in rows {
+                for w in 0..count.div_ceil(lanes) {
+                    let mut best = (T::splat(simd, T::NEG_INFINITY), T::codes::<S>(&firsts)[w]);
+                    for at in span.start..span.end {
+                        let row = &whole[at * step + w * lanes..(at + 1) * step];
+                        let code = (at - span.start) * width;
+                        for i in 0..breadth {
+                            let v = T::vectors::<S>(&row[from[i]..][..lanes])[0];
+                            best = T::better(simd, (v, T::splat_code(simd, T::code(code + i))), best);
+                        }
+                    }
+                    (T::vectors_mut::<S>(&mut largest)[w], T::codes_mut::<S>(&mut winners)[w]) = best;
+                }
+                if values.is_empty() {
+                    let places = &mut places[done..done + count];
+                    let first = (matrix * height + span.start) * width;
+                    for i in 0..count {
+                        places[i] = first + i * stride + T::number(winners[i]) - padding;
+                    }
+                } else {
+                    let (values, largest) = (&mut values[done..done + count], &largest[..count]);
+                    for i in 0..count {
+                        values[i] = largest[i];
+                    }
+                }
+                done += count;
             }
         }
-        winners.push(winner);
-    });
-    winners
+        Ok(())
+    }
+}
+
+/// Every `stride`-th element, as many as there is room for.
+#[inline(always)]
+fn every<T: Real>(from: &[T], stride: usize, to: &mut [T]) {
+    let n = from.len().div_ceil(stride).min(to.len());
+    match stride {
+        1 => every_by::<8, 8, T>(from, 1, &mut to[..n]),
+        2 => every_by::<8, 16, T>(from, 2, &mut to[..n]),
+        _ => (0..n).for_each(|i| to[i] = from[i * stride]),
+    }
+}
+
+/// The same, `N` elements of `SPAN` at a time.
+#[inline(always)]
+fn every_by<const N: usize, const SPAN: usize, T: Real>(from: &[T], stride: usize, to: &mut [T]) {
+    let whole = (from.len() / SPAN).min(to.len() / N);
+    for i in 0..whole {
+        copy::<N, SPAN, T>(&from[i * SPAN..], stride, &mut to[i * N..]);
+    }
+    let done = whole * N;
+    if done == to.len() {
+        return;
+    }
+    if from.len() >= SPAN && to.len() >= N && (to.len() - N) * stride + SPAN <= from.len() {
+        let last = to.len() - N;
+        copy::<N, SPAN, T>(&from[last * stride..], stride, &mut to[last..]);
+        return;
+    }
+    for i in done..to.len() {
+        to[i] = from[i * stride];
+    }
+}
+
+#[inline(always)]
+fn copy<const N: usize, const SPAN: usize, T: Real>(from: &[T], stride: usize, to: &mut [T]) {
+    let (Some(from), Some(to)) = (from.first_chunk::<SPAN>(), to.first_chunk_mut::<N>()) else { return };
+    for k in 0..N {
+        to[k] = from[k * stride];
+    }
 }
