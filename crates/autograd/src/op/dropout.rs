@@ -35,7 +35,7 @@ impl Op<1> for Dropout {
             return Tensor::filled(T::ZERO, *x.shape());
         }
         // So many of the 2³² numbers drop an element; f32 and f64 draw the same ones.
-        drop_at_random(x, p * 4_294_967_296.0, T::of(1.0 / (1.0 - p)), ChaCha8Rng::seed_from_u64(seed).get_seed())
+        drop_at_random(x, p * 4_294_967_296.0, T::of(1.0 / (1.0 - p)), &ChaCha8Rng::seed_from_u64(seed))
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, _x: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         out.add(0, A::apply(*self, [g]));
