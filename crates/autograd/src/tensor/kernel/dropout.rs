@@ -14,7 +14,7 @@ const DRAWN: usize = 1024;
 const BYTES: usize = size_of::<u32>();
 
 /// Elements times a factor, but 0 where the number drawn for one is at most `last`.
-struct Drop<'a, T> {
+struct Dropping<'a, T> {
     x: &'a [T],
     y: &'a mut [T],
     numbers: &'a [[u8; BYTES]],
@@ -22,11 +22,11 @@ struct Drop<'a, T> {
     factor: T,
 }
 
-impl<T: Real> Kernel for Drop<'_, T> {
+impl<T: Real> Kernel for Dropping<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Drop { x, y, numbers, last, factor } = self;
+        let Dropping { x, y, numbers, last, factor } = self;
         let n = x.len().min(y.len()).min(numbers.len());
         let (x, y, numbers) = (&x[..n], &mut y[..n], &numbers[..n]);
         for i in 0..n {
@@ -50,7 +50,7 @@ pub(crate) fn drop_at_random<T: Real>(x: &Tensor<T>, limit: f64, factor: T, rng:
         for (x, y) in x.as_slice()[start..].chunks(DRAWN).zip(y.chunks_mut(DRAWN)) {
             let numbers = &mut numbers[..y.len()];
             rng.fill_bytes(numbers.as_flattened_mut());
-            dispatch(Drop { x, y, numbers, last, factor });
+            dispatch(Dropping { x, y, numbers, last, factor });
         }
     });
     Ok(Tensor::of(*x.shape(), y))
