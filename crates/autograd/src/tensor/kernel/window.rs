@@ -146,7 +146,9 @@ impl Windows {
         let parts = (0..).step_by(part * elements).zip(x.chunks(part * elements)).zip(winners.chunks_mut(part * windows)).collect();
         let run = |((start, x), places): ((usize, &[T]), &mut [usize])| {
             vectorised(Largest { x, windows: self, values: &mut [], places })?;
-            places.iter_mut().for_each(|place| *place += start);
+            for place in places {
+                *place += start;
+            }
             Ok(())
         };
         threads::each(x.len(), parts, &run).into_iter().collect::<Result<(), Error>>()?;
@@ -232,10 +234,7 @@ impl<T: Real> Vectorised for Largest<'_, T> {
                         places[i] = first + i * stride + T::number(winners[i]) - padding;
                     }
                 } else {
-                    let (values, largest) = (&mut values[done..done + count], &largest[..count]);
-                    for i in 0..count {
-                        values[i] = largest[i];
-                    }
+                    values[done..done + count].copy_from_slice(&largest[..count]);
                 }
                 done += count;
             }
