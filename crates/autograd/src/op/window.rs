@@ -4,14 +4,18 @@ mod options;
 
 pub use options::{Conv, ConvTranspose, PerAxis, Pool};
 
-use super::{Algebra, Place, Window, methods};
+use super::{Algebra, Linearity, Op, Place, Sink, Window, methods, select::check_shape};
 use crate::{
     error::{Error, ErrorKind},
     real::Real,
     shape::Shape,
+    tensor::{
+        Tensor,
+        kernel::{convolve::Sizes, overwritten},
+    },
 };
 
-/// How a convolution is put together: padding, taking all windows, one matrix product for each group.
+/// How a convolution is put together, where that is not slower than a loop of its own: padding, taking all windows, one matrix product for each group.
 struct Convolution {
     padding: Vec<(Place, Shape)>,
     /// None where the windows are the elements.
@@ -20,6 +24,67 @@ struct Convolution {
     columns: Shape,
     kernel: Shape,
     result: Shape,
+    /// How it is done without all that, where that pays.
+    direct: Option<Sizes>,
+}
+
+/// A form that is linear in an image, a weight and a gradient of the result of their convolution, or rather its slope along one of the three,
+/// given the other two: the convolution itself, or one of its gradients. The gradients of each are the other two.
+#[derive(Debug, Clone, Copy)]
+struct Slope {
+    /// Which of the three is left out.
+    along: usize,
+    shapes: [Shape; 3],
+    sizes: Sizes,
+}
+
+impl Slope {
+    const IMAGE: usize = 0;
+    const RESULT: usize = 2;
+
+    /// Two of three, without one.
+    fn without<X>(along: usize, [image, weight, result]: [X; 3]) -> [X; 2] {
+        match along {
+            0 => [weight, result],
+            1 => [image, result],
+            _ => [image, weight],
+        }
+    }
+}
+
+impl Op<2> for Slope {
+    fn name(&self) -> &'static str {
+        ["convolution_to_image", "convolution_to_weight", "convolution"][self.along]
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Multilinear
+    }
+    fn forward<T: Real>(&self, [a, b]: [&Tensor<T>; 2]) -> Result<Tensor<T>, Error> {
+        let &Slope { along, shapes, ref sizes } = self;
+        let [expected_a, expected_b] = Slope::without(along, shapes);
+        check_shape(a, expected_a)?;
+        check_shape(b, expected_b)?;
+        let mut y = overwritten(shapes[along].len())?;
+        let (a, b) = (a.as_slice(), b.as_slice());
+        match along {
+            0 => sizes.spread(a, b, &mut y),
+            1 => sizes.correlate(a, b, &mut y),
+            _ => sizes.convolve(a, b, &mut y),
+        }?;
+        Ok(Tensor::of(shapes[along], y))
+    }
+    fn vjp<T: Real, A: Algebra<T>>(&self, [a, b]: [&A; 2], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        let all = match self.along {
+            0 => [g, a, b],
+            1 => [a, g, b],
+            _ => [a, b, g],
+        };
+        for (k, along) in Slope::without(self.along, [0, 1, 2]).into_iter().enumerate() {
+            if out.needs(k) {
+                out.add(k, A::apply(Slope { along, ..*self }, Slope::without(along, all)));
+            }
+        }
+    }
 }
 
 /// A value that a parameter cannot have.
@@ -81,6 +146,8 @@ impl Convolution {
         let are_elements = kernel.iter().chain(stride).all(|&n| n == 1);
         let (area, places) = (Shape::new(kernel)?.len(), Shape::new(&counts)?.len());
         let rows = Shape::new(&[inputs, area])?.len();
+        let sizes = Sizes::new(&x[at + 1..], kernel, &counts, (stride, padding, dilation));
+        let sizes = Sizes { batch: x[..at].iter().product(), groups, inputs, outputs, ..sizes };
         let with_batch = |rest: &[usize]| Shape::joined(&[&x[..at], rest]);
         Ok(Convolution {
             padding: pads,
@@ -88,6 +155,7 @@ impl Convolution {
             columns: with_batch(&[groups, rows, places])?,
             kernel: Shape::new(&[groups, outputs, rows])?,
             result: with_batch(&[&[weight[0]], &counts[..]].concat())?,
+            direct: (!are_elements && sizes.pays()).then_some(sizes),
         })
     }
 }
@@ -97,12 +165,15 @@ fn convolution<T: Real, A: Algebra<T>, const D: usize>(x: &A, weight: &A, conv: 
         Ok(plan) => plan,
         Err(error) => return x.refused(error),
     };
+    if let Some(sizes) = plan.direct {
+        return A::apply(Slope { along: Slope::RESULT, shapes: [x.shape(), weight.shape(), plan.result], sizes }, [x, weight]);
+    }
     let padded = plan.padding.into_iter().fold(x.clone(), |x, (place, shape)| x.put(place, &shape));
     let columns = plan.windows.map_or_else(|| padded.clone(), |windows| padded.take(windows));
     weight.reshape_as(&plan.kernel).matmul(&columns.reshape_as(&plan.columns)).reshape_as(&plan.result)
 }
 
-/// How a transposed convolution is put together: one matrix product for each group, adding to all windows, cutting off the padding.
+/// How a transposed convolution is put together, likewise: one matrix product for each group, adding to all windows, cutting off the padding.
 struct Transposed {
     x: Shape,
     kernel: Shape,
@@ -112,6 +183,9 @@ struct Transposed {
     /// What is left of each axis, and what it becomes if that is longer.
     kept: Vec<Place>,
     longer: Vec<(Place, Shape)>,
+    result: Shape,
+    /// How it is done without all that, where that pays.
+    direct: Option<Sizes>,
 }
 
 impl Transposed {
@@ -173,6 +247,8 @@ impl Transposed {
             grown.push((slice(axis, 0, from), result));
         }
         let area = Shape::new(&[weight[1], Shape::new(kernel)?.len()])?.len();
+        let sizes = Sizes::new(&result[at + 1..], kernel, places, (stride, padding, dilation));
+        let sizes = Sizes { batch: x[..at].iter().product(), groups, inputs: weight[1], outputs: inputs, ..sizes };
         Ok(Transposed {
             x: with_batch(&[groups, inputs, Shape::new(places)?.len()])?,
             kernel: Shape::new(&[groups, inputs, area])?,
@@ -181,6 +257,8 @@ impl Transposed {
             full,
             kept,
             longer: grown,
+            result,
+            direct: sizes.pays().then_some(sizes),
         })
     }
 }
@@ -191,6 +269,9 @@ fn transposed<T: Real, A: Algebra<T>>(x: &A, weight: &A, ConvTranspose { conv, o
         Ok(plan) => plan,
         Err(error) => return x.refused(error),
     };
+    if let Some(sizes) = plan.direct {
+        return A::apply(Slope { along: Slope::IMAGE, shapes: [plan.result, weight.shape(), x.shape()], sizes }, [weight, x]);
+    }
     let columns = weight.reshape_as(&plan.kernel).matmul_as(&x.reshape_as(&plan.x), true, false).reshape_as(&plan.columns);
     let full = columns.put(plan.windows, &plan.full);
     let kept = plan.kept.into_iter().fold(full, |y, place| y.take(place));
@@ -236,8 +317,8 @@ methods! {
     /// and padding p, where x is 0 outside.
     ///
     /// Each of the last two axes becomes ⌊(length + 2·padding − dilation·(size − 1) − 1)/stride⌋ + 1 long. There is no bias: add
-    /// `bias.reshape([-1, 1, 1])`. All windows are copied side by side and multiplied in one matrix product (Chellapilla et al. 2006),
-    /// which takes memory for rows·columns copies of the image.
+    /// `bias.reshape([-1, 1, 1])`. Images are multiplied where they stand; on machines without vectors of AVX2 all windows are copied side by
+    /// side and multiplied in one matrix product (Chellapilla et al. 2006), which takes memory for rows·columns copies of the image.
     ///
     /// # Errors
     /// Other ranks, channels that are not those of the weight or that the groups do not divide, a window that is longer than the padded

@@ -15,6 +15,7 @@ pub(crate) mod movement;
 pub(crate) mod index;
 pub(crate) mod order;
 pub(crate) mod window;
+pub(crate) mod convolve;
 pub(crate) mod dropout;
 pub(crate) mod normalise;
 pub(crate) mod decompose;

@@ -139,6 +139,8 @@ pub trait Lanes: Sized + Copy {
     fn splat_code<S: Simd>(simd: S, code: Self::Code) -> Self::Codes<S>;
     fn codes<S: Simd>(codes: &[Self::Code]) -> &[Self::Codes<S>];
     fn codes_mut<S: Simd>(codes: &mut [Self::Code]) -> &mut [Self::Codes<S>];
+    /// The bits of a vector that are set in the codes too.
+    fn masked<S: Simd>(simd: S, vector: Self::Vector<S>, bits: Self::Codes<S>) -> Self::Vector<S>;
     /// Where a value is larger than the best, or the first NaN, it and its code; elsewhere the best and its code.
     fn better<S: Simd>(
         simd: S,
@@ -151,7 +153,7 @@ macro_rules! lanes {
     ($($t:ident: $vector:ident $lanes:ident $vectors:ident $vectors_mut:ident $splat:ident $add:ident $mul_add:ident $load:ident $store:ident
        $sum:ident $transpose:ident;
        $code:ident $codes:ident $code_vectors:ident $code_vectors_mut:ident $splat_code:ident
-       $less_equal:ident $equal:ident $not:ident $and:ident $select:ident $select_code:ident;)*) => { $(
+       $less_equal:ident $equal:ident $not:ident $and:ident $select:ident $select_code:ident $and_codes:ident;)*) => { $(
         impl Lanes for $t {
             type Vector<S: Simd> = S::$vector;
             type Code = $code;
@@ -219,6 +221,10 @@ macro_rules! lanes {
                 S::$code_vectors_mut(codes).0
             }
             #[inline(always)]
+            fn masked<S: Simd>(simd: S, vector: S::$vector, bits: S::$codes) -> S::$vector {
+                pulp::cast(simd.$and_codes(pulp::cast(vector), bits))
+            }
+            #[inline(always)]
             fn better<S: Simd>(simd: S, value: (S::$vector, S::$codes), best: (S::$vector, S::$codes)) -> (S::$vector, S::$codes) {
                 let is_better = simd.$and(simd.$not(simd.$less_equal(value.0, best.0)), simd.$equal(best.0, best.0));
                 (simd.$select(is_better, value.0, best.0), simd.$select_code(is_better, value.1, best.1))
@@ -229,10 +235,10 @@ macro_rules! lanes {
 lanes! {
     f32: f32s F32_LANES as_simd_f32s as_mut_simd_f32s splat_f32s add_f32s mul_add_f32s partial_load_f32s partial_store_f32s
         reduce_sum_f32s transpose_f32;
-        u32 u32s as_simd_u32s as_mut_simd_u32s splat_u32s less_than_or_equal_f32s equal_f32s not_m32s and_m32s select_f32s select_u32s;
+        u32 u32s as_simd_u32s as_mut_simd_u32s splat_u32s less_than_or_equal_f32s equal_f32s not_m32s and_m32s select_f32s select_u32s and_u32s;
     f64: f64s F64_LANES as_simd_f64s as_mut_simd_f64s splat_f64s add_f64s mul_add_f64s partial_load_f64s partial_store_f64s
         reduce_sum_f64s transpose_f64;
-        u64 u64s as_simd_u64s as_mut_simd_u64s splat_u64s less_than_or_equal_f64s equal_f64s not_m64s and_m64s select_f64s select_u64s;
+        u64 u64s as_simd_u64s as_mut_simd_u64s splat_u64s less_than_or_equal_f64s equal_f64s not_m64s and_m64s select_f64s select_u64s and_u64s;
 }
 
 /// A loop written in vectors. `run` must be `#[inline(always)]`, all the way down.
@@ -248,6 +254,15 @@ impl<S: Transposes, K: Vectorised> NullaryFnOnce for With<S, K> {
     #[inline(always)]
     fn call(self) -> K::Output {
         self.1.run(self.0)
+    }
+}
+
+/// Whether this machine has vectors here.
+pub(super) fn are_fast() -> bool {
+    match Arch::new() {
+        #[cfg(target_arch = "x86_64")]
+        Arch::V3(_) | Arch::V4(_) => true,
+        _ => false,
     }
 }
 
