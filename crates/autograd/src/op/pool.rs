@@ -231,7 +231,8 @@ methods! {
     /// The gradient goes to the first of elements that tie.
     ///
     /// # Errors
-    /// A scalar, a size or stride of 0, padding above half the size, windows that are longer than the padded axis, or that hold nothing.
+    /// A scalar, a size or stride of 0, padding above half the size, windows that are longer than the padded axis, that hold nothing, or that
+    /// reach over 2³² elements.
     ///
     /// ```
     /// # use autograd::{Graph, Pool, tensor};
@@ -259,8 +260,8 @@ methods! {
     /// The gradient goes to the first of elements that tie, in row-major order.
     ///
     /// # Errors
-    /// Less than two axes, a size or stride of 0, padding above half the size, windows that are longer than the padded axis, or that hold
-    /// nothing.
+    /// Less than two axes, a size or stride of 0, padding above half the size, windows that are longer than the padded axis, that hold nothing,
+    /// or that reach over 2³² elements.
     ///
     /// ```
     /// # use autograd::{Graph, tensor};
