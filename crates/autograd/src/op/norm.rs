@@ -96,9 +96,12 @@ fn extreme<T: Real>(x: &Tensor<T>, kept: &Shape, is_largest: bool) -> Result<Ten
 fn scaled<T: Real>(x: &Tensor<T>, kept: &Shape, p: f64) -> Result<Tensor<T>, Error> {
     let m = extreme(x, kept, p > 0.0)?;
     let powers = map(&function!(|x, m; p| (x.abs() / m).powf(p)), [x, &m])?;
-    let (sum, root) = (reduce::sum_to(&powers, kept)?, 1.0 / p);
-    // Where m is 0, infinite or NaN, so is the norm.
-    map(&function!(|m, s; root| ((0.0 * m).eq(0.0) * m.ne(0.0)).select(m * s.powf(root), m)), [&m, &sum])
+    rescaled(&m, &reduce::sum_to(&powers, kept)?.powf(1.0 / p)?)
+}
+
+/// m·s; but where m is 0, infinite or NaN, so is the norm.
+fn rescaled<T: Real>(m: &Tensor<T>, s: &Tensor<T>) -> Result<Tensor<T>, Error> {
+    map(&function!(|m, s| ((0.0 * m).eq(0.0) * m.ne(0.0)).select(m * s, m)), [m, s])
 }
 
 /// √Σx², without scaling where the squares, in double precision, neither overflow nor underflow.
@@ -108,7 +111,9 @@ fn euclidean<T: Real>(x: &Tensor<T>, kept: &Shape) -> Result<Tensor<T>, Error> {
     if is_single || squares.as_slice().iter().all(|sum| (1e-280..1e300).contains(sum)) {
         return Ok(squares.sqrt()?.cast());
     }
-    scaled(x, kept, 2.0)
+    let m = extreme(x, kept, true)?;
+    let squares = map(&function!(|x, m| (x / m).square()), [x, &m])?;
+    rescaled(&m, &reduce::sum_to(&squares, kept)?.sqrt()?)
 }
 
 impl Op<1> for Norm {
