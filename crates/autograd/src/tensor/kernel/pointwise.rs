@@ -143,9 +143,9 @@ struct Group<'b, T, const N: usize, const D: usize, const L: usize> {
     rest: [&'b [T]; L],
 }
 
-/// Computes whole steps, and says whether a result is NaN; through a pointer: all around it is compiled once, and not for every function.
+/// Computes whole steps, through a pointer: all around it is compiled once, and not for every function.
 type Steps<'f, T, const N: usize, const D: usize, const L: usize, const Q: usize> =
-    dyn Fn(&Group<'_, T, N, D, L>, &mut [&mut [T]; Q]) -> bool + Sync + 'f;
+    dyn Fn(&Group<'_, T, N, D, L>, &mut [&mut [T]; Q]) + Sync + 'f;
 
 /// What computes elements: whole steps, and one alone, where a step gave NaN, with all that steps leave out (see [`Lane`] and [`complete`]).
 struct Rule<'f, T, const N: usize, const D: usize, const L: usize, const Q: usize> {
@@ -178,22 +178,21 @@ impl<T: Real, const N: usize, const D: usize, const L: usize> Group<'_, T, N, D,
     fn compute<const Q: usize>(&self, rule: &Rule<'_, T, N, D, L, Q>, out: &mut [&mut [T]; Q]) {
         let n = self.x[0].len();
         let (whole, rest) = (n - n % STEP, n % STEP);
-        let mut has_nan = false;
         if whole > 0 {
-            has_nan |= (rule.steps)(self, out);
+            (rule.steps)(self, out);
         }
         if rest > 0 {
             let (x, dx, others) = (padded(&self.x, whole), padded(&self.dx, whole), padded(&self.rest, whole));
             let mut results = [[T::ZERO; STEP]; Q];
             let padded = Group { x: slices(&x), dx: slices(&dx), rest: slices(&others) };
-            has_nan |= (rule.steps)(&padded, &mut results.each_mut().map(|result| &mut result[..]));
+            (rule.steps)(&padded, &mut results.each_mut().map(|result| &mut result[..]));
             for (out, result) in out.iter_mut().zip(&results) {
                 if let Some(out) = out.get_mut(whole..) {
                     copy(out, result);
                 }
             }
         }
-        if has_nan {
+        if dispatch(HasNan(out)) {
             self.compute_again(rule, out);
         }
     }
@@ -211,6 +210,23 @@ impl<T: Real, const N: usize, const D: usize, const L: usize> Group<'_, T, N, D,
                 }
             }
         }
+    }
+}
+
+/// Whether any number is NaN. There is no way out at each of them, which would keep the loop from being vectorised.
+struct HasNan<'a, 'o, T, const N: usize>(&'a [&'o mut [T]; N]);
+
+impl<T: Real, const N: usize> Kernel for HasNan<'_, '_, T, N> {
+    type Output = bool;
+    #[inline(always)]
+    fn run<const FMA: bool>(self) -> bool {
+        let mut found = false;
+        for k in 0..N {
+            for v in &*self.0[k] {
+                found |= v.is_nan();
+            }
+        }
+        found
     }
 }
 
@@ -253,14 +269,13 @@ impl<'a, 'b, 'o, T: Real, E, const N: usize, const D: usize, const L: usize, con
 impl<T: Real, E: Element<T, N, D, L, Q>, const N: usize, const D: usize, const L: usize, const Q: usize> Kernel
     for Straight<'_, '_, '_, T, E, N, D, L, Q>
 {
-    type Output = bool;
+    type Output = ();
     #[inline(always)]
-    fn run<const FMA: bool>(self) -> bool {
+    fn run<const FMA: bool>(self) {
         let Straight { element, group, out } = self;
-        // The last NaN of each lane, if there was one: it is found on the way, without another pass over the results.
-        let (mut at, mut nan) = (0, [[T::ZERO; STEP]; Q]);
+        let mut at = 0;
         while at + STEP <= group.x[0].len() {
-            let Some(first) = group.x[0].get(at..).and_then(|slice| slice.first_chunk::<STEP>()) else { break };
+            let Some(first) = group.x[0].get(at..).and_then(|slice| slice.first_chunk::<STEP>()) else { return };
             let (x, dx, rest) = (step(&group.x, at, first), step(&group.dx, at, first), step(&group.rest, at, first));
             let mut results = [[T::ZERO; STEP]; Q];
             for i in 0..STEP {
@@ -268,7 +283,6 @@ impl<T: Real, E: Element<T, N, D, L, Q>, const N: usize, const D: usize, const L
                     element.at::<FMA>(unrolled(T::ZERO, |k| x[k][i]), unrolled(T::ZERO, |k| dx[k][i]), unrolled(T::ZERO, |k| rest[k][i]));
                 for q in 0..Q {
                     results[q][i] = result[q];
-                    nan[q][i] = if result[q].is_nan() { result[q] } else { nan[q][i] };
                 }
             }
             for q in 0..Q {
@@ -278,22 +292,7 @@ impl<T: Real, E: Element<T, N, D, L, Q>, const N: usize, const D: usize, const L
             }
             at += STEP;
         }
-        let mut found = false;
-        for q in 0..Q {
-            found |= !out[q].is_empty() && has_nan(&nan[q]);
-        }
-        found
     }
-}
-
-/// Whether any number is NaN. It stays out of the kernels: a sum across lanes would keep them from being vectorised.
-#[inline(never)]
-fn has_nan<T: Real>(numbers: &[T; STEP]) -> bool {
-    let mut found = false;
-    for v in numbers {
-        found |= v.is_nan();
-    }
-    found
 }
 
 /// The step of each slice that begins at a place; all are as long as the first.
