@@ -64,6 +64,15 @@ fn all<T: Real>() {
         let padded = b.pad([(1, 2), (0, 3)], Padding::Constant(0.5)).square().mean();
         moved + padded + a.graph().concat(&[a.transpose(0, 1), c], 1).square().mean()
     });
+    same_for_any_number::<T>("windows", [&[9, 12, 30, 31], &[40, 3000], &[20, 6, 3, 3]], |[a, b, c]| {
+        let pooled = (a.max_pool2d(2) * 1.5).mean() + a.avg_pool2d(3).square().mean() + b.avg_pool1d(4).square().mean();
+        pooled + a.conv2d(c, Conv::default().stride(2).groups(2)).square().mean()
+    });
+    same_for_any_number::<T>("decompositions", [&[40, 14, 14], &[150, 150], &[150, 4]], |[a, b, c]| {
+        let eye = |n: usize| a.graph().constant(Tensor::eye(n).unwrap()) * 50.0;
+        let inverses = (a + eye(14)).inverse().mean() + (a.matmul(a.transpose(1, 2)) + eye(14)).cholesky().mean();
+        inverses + (b + eye(150)).solve(c).square().mean() + (b + eye(150)).logdet()
+    });
     same_for_any_number::<T>("products", [&[130, 150], &[150, 140], &[130, 140]], |[a, b, c]| (a.matmul(b) * c).sum());
     same_for_any_number::<T>("few columns", [&[142, 1200], &[1200, 60], &[60]], |[a, b, c]| (a.matmul(b) * c).sum());
     same_for_any_number::<T>("batches", [&[9, 70, 60], &[9, 60, 80], &[80]], |[a, b, c]| (a.matmul(b) * c).sum());

@@ -52,7 +52,9 @@ impl<T: Real> Kernel for Means<'_, T> {
 pub(crate) fn means<T: Real>(x: &Tensor<T>, axis: usize, spans: &[Span], shape: Shape) -> Result<Tensor<T>, Error> {
     let mut y = allocate(shape.len())?;
     let (_, len, inner) = x.shape().around(axis);
-    dispatch(Means { x: x.as_slice(), spans, sizes: (len, inner), y: &mut y });
+    let per = lines_of_part(x.len(), len * inner);
+    let parts = x.as_slice().chunks(per * len * inner).zip(y.chunks_mut(per * spans.len() * inner));
+    threads::all(x.len(), parts.map(|(x, y)| Means { x, spans, sizes: (len, inner), y }), &dispatch);
     Ok(Tensor::of(shape, y))
 }
 
@@ -90,8 +92,15 @@ impl<T: Real> Kernel for Spread<'_, T> {
 pub(crate) fn spread<T: Real>(y: &Tensor<T>, axis: usize, spans: &[Span], shape: Shape) -> Result<Tensor<T>, Error> {
     let mut x = allocate(shape.len())?;
     let (_, len, inner) = shape.around(axis);
-    dispatch(Spread { y: y.as_slice(), spans, sizes: (len, inner), x: &mut x });
+    let per = lines_of_part(x.len(), len * inner);
+    let parts = y.as_slice().chunks(per * spans.len() * inner).zip(x.chunks_mut(per * len * inner));
+    threads::all(shape.len(), parts.map(|(y, x)| Spread { y, spans, sizes: (len, inner), x }), &dispatch);
     Ok(Tensor::of(shape, x))
+}
+
+/// How many lines along an axis, of so many elements, a part of the work has.
+fn lines_of_part(len: usize, line: usize) -> usize {
+    (threads::part_of(len) / line).max(1)
 }
 
 /// How windows of the largest elements lie over a stack of matrices. No window is empty.
