@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// How a convolution is put together, where that is not slower than a loop of its own: padding, taking all windows, one matrix product for each group.
+/// How a convolution is put together, where it is one product or has no loop of its own: padding, taking all windows, one matrix product for each group.
 struct Convolution {
     padding: Vec<(Place, Shape)>,
     /// None where the windows are the elements.
@@ -246,6 +246,7 @@ impl Transposed {
             result = result.with(axis, to)?;
             grown.push((slice(axis, 0, from), result));
         }
+        let are_elements = kernel.iter().chain(stride).all(|&n| n == 1);
         let area = Shape::new(&[weight[1], Shape::new(kernel)?.len()])?.len();
         let sizes = Sizes::new(&result[at + 1..], kernel, places, (stride, padding, dilation));
         let sizes = Sizes { batch: x[..at].iter().product(), groups, inputs: weight[1], outputs: inputs, ..sizes };
@@ -258,7 +259,7 @@ impl Transposed {
             kept,
             longer: grown,
             result,
-            direct: sizes.pays().then_some(sizes),
+            direct: (!are_elements && sizes.pays()).then_some(sizes),
         })
     }
 }

@@ -15,7 +15,7 @@ use super::{
     pointwise::add_to,
     threads,
 };
-use crate::{error::Error, real::Real};
+use crate::{error::Error, real::Real, shape::Shape};
 
 /// How windows of two axes move over a batch of images.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,8 @@ pub(crate) struct Axis {
 /// Parts of the work have at least so many multiplications; there are at most so many parts.
 const WORK: usize = 1 << 18;
 const MOST: usize = 64;
+/// Fewer images than this are divided by their channels, too.
+const FEW: usize = 8;
 /// A sum over many images is divided into so many.
 const SUMS: usize = 8;
 /// If it is over so many places for each.
@@ -158,10 +160,11 @@ impl Sizes {
         self.axes[0].count * self.axes[1].count
     }
 
-    /// Whether there is anything to do, and vectors to do it with.
+    /// Whether there is anything to do, room for it, and vectors to do it with.
     pub(crate) fn pays(&self) -> bool {
         let is_empty = self.batch * self.inputs * self.outputs * self.pixels() == 0;
-        !is_empty && are_fast()
+        let gradient = Plane(self.axes.map(|axis| axis.gradient()));
+        !is_empty && are_fast() && self.image().fits(self.inputs) && gradient.fits(self.outputs)
     }
 
     /// Multiplications for one group of one image.
@@ -181,6 +184,12 @@ impl Plane {
     /// Elements of one channel.
     fn len(&self) -> usize {
         self.0[0].residues.len() * self.0[1].residues.len() * self.part()
+    }
+
+    /// Whether so many channels have a length that can be counted.
+    fn fits(&self, channels: usize) -> bool {
+        let [rows, columns] = &self.0;
+        Shape::new(&[channels, rows.residues.len(), columns.residues.len(), rows.len, columns.len]).is_ok()
     }
 
     /// Lays some channels.
@@ -367,6 +376,11 @@ impl Sizes {
 
     /// The gradient of all images.
     pub(crate) fn spread<T: Real>(&self, weight: &[T], g: &[T], dx: &mut [T]) -> Result<(), Error> {
+        if self.axes.iter().any(|axis| axis.rows().is_empty()) {
+            // Windows step over the whole image.
+            dx.fill(T::ZERO);
+            return Ok(());
+        }
         if !T::all_finite(weight) {
             // Zeros around the gradient must not be multiplied with infinity.
             self.spread_one_by_one(weight, g, dx);
@@ -379,30 +393,42 @@ impl Sizes {
         let [rows, columns] = &self.axes;
         let place =
             |axis: &Axis, i: usize, k: usize| (i * axis.stride + k * axis.dilation).checked_sub(axis.padding).filter(|at| *at < axis.len);
-        dx.fill(T::ZERO);
-        for (at, (dx, g)) in dx.chunks_mut(self.inputs * self.pixels()).zip(g.chunks(self.outputs * self.places())).enumerate() {
+        let run = |(at, (dx, g)): (usize, (&mut [T], &[T]))| {
+            dx.fill(T::ZERO);
             let weight = &weight[at % self.groups * self.outputs * self.inputs * self.area()..];
             for (i, w) in weight[..self.outputs * self.inputs * self.area()].iter().enumerate() {
                 let (k, l) = (i % self.area() / columns.size, i % columns.size);
                 let (output, input) = (i / self.area() / self.inputs, i / self.area() % self.inputs);
                 let (g, dx) = (&g[output * self.places()..][..self.places()], &mut dx[input * self.pixels()..]);
-                for (j, g) in g.iter().enumerate() {
-                    if let (Some(row), Some(column)) = (place(rows, j / columns.count, k), place(columns, j % columns.count, l)) {
-                        dx[row * columns.len + column] += *w * *g;
+                for (i, g) in g.chunks_exact(columns.count).enumerate() {
+                    let Some(row) = place(rows, i, k) else { continue };
+                    for (j, g) in g.iter().enumerate() {
+                        if let Some(column) = place(columns, j, l) {
+                            dx[row * columns.len + column] += *w * *g;
+                        }
                     }
                 }
             }
-        }
+        };
+        let parts = dx.chunks_mut(self.inputs * self.pixels()).zip(g.chunks(self.outputs * self.places())).enumerate();
+        threads::all(self.batch * self.groups * self.work(), parts, &run);
     }
 
     fn multiply<T: Real>(&self, products: &Products<T>, from: &[T], to: &mut [T]) -> Result<(), Error> {
-        let count = self.groups_of_part();
-        let lengths = (from.len() / (self.batch * self.groups), to.len() / (self.batch * self.groups));
-        let parts = (0..).step_by(count).zip(from.chunks(count * lengths.0)).zip(to.chunks_mut(count * lengths.1)).collect();
-        let run = |((first, from), to): ((usize, &[T]), &mut [T])| {
-            vectorised(Multiply { products, first, groups: self.groups, lengths, from, to })
-        };
-        threads::each(self.batch * self.groups * self.work(), parts, &run).into_iter().collect()
+        let (count, all, written) = (self.groups_of_part(), self.batch * self.groups, products.channels.1);
+        let lengths = (from.len() / all, to.len() / all);
+        // Of few images, channels are divided, too.
+        let blocks = if all < FEW && count == 1 { (self.work() / WORK).clamp(1, MOST / FEW) } else { 1 };
+        let rows = written.div_ceil(blocks).next_multiple_of(SQUARE).min(written);
+        let mut parts = Vec::new();
+        for (i, (from, to)) in from.chunks(count * lengths.0).zip(to.chunks_mut(count * lengths.1)).enumerate() {
+            let step = if rows < written { rows * (lengths.1 / written) } else { to.len() };
+            for (block, to) in to.chunks_mut(step).enumerate() {
+                let rows = block * rows..written.min((block + 1) * rows);
+                parts.push(Multiply { products, first: i * count, groups: self.groups, lengths, rows, from, to });
+            }
+        }
+        threads::each(all * self.work(), parts, &vectorised).into_iter().collect()
     }
 
     /// The gradient of the weight.
@@ -412,7 +438,9 @@ impl Sizes {
         // Groups share nothing. A sum over many images is divided, or else the channels are; each part has its own copy of the gradient.
         let is_long = self.batch * self.places() >= FAR * SUMS && taps.len() < BLOCK * SUMS;
         let sums = if is_long && self.groups < SUMS { SUMS.min(self.batch) } else { 1 };
-        let channels = if is_long { self.inputs } else { (BLOCK / self.area()).max(self.inputs.div_ceil(MOST)).clamp(1, self.inputs) };
+        let is_divided = sums > 1 || self.groups >= SUMS;
+        let channels =
+            if is_long && is_divided { self.inputs } else { (BLOCK / self.area()).max(self.inputs.div_ceil(MOST)).clamp(1, self.inputs) };
         let of_sum = |sum: usize| sum * self.batch / sums;
         let len = taps.len() * self.outputs;
         let mut all = overwritten::<T>(sums * dw.len())?;
@@ -451,7 +479,10 @@ struct Multiply<'a, T: Real> {
     /// The first group of an image of this part, and how many groups an image has.
     first: usize,
     groups: usize,
+    /// Elements of a group that are read, and that are written, by all parts.
     lengths: (usize, usize),
+    /// The channels that this part writes.
+    rows: std::ops::Range<usize>,
     from: &'a [T],
     to: &'a mut [T],
 }
@@ -460,24 +491,25 @@ impl<T: Real> Vectorised for Multiply<'_, T> {
     type Output = Result<(), Error>;
     #[inline(always)]
     fn run<S: Transposes>(self, simd: S) -> Result<(), Error> {
-        let Multiply { products: Products { laid, channels, back, parts }, first, groups, lengths, from, to } = self;
+        let Multiply { products: Products { laid, channels, back, parts }, first, groups, lengths, rows, from, to } = self;
         let (lanes, step) = (T::lanes::<S>(), laid.0[1].len);
         let mut planes = allocate(channels.0 * laid.len() + lanes)?;
         // The last row is shorter than what is between two rows.
         let columns = (back.0[0].len - 1) * step + back.0[1].len;
         let row = columns.next_multiple_of(lanes);
-        let mut flat = overwritten(channels.1 * row)?;
+        let mut flat = overwritten(rows.len() * row)?;
         let [down, across] = &back.0;
         let is_all = down.residues.len() == down.stride && across.residues.len() == across.stride;
         if !is_all {
             to.fill(T::ZERO);
         }
-        for (i, (from, to)) in from.chunks_exact(lengths.0).zip(to.chunks_exact_mut(lengths.1)).enumerate() {
+        let written = lengths.1 / channels.1 * rows.len();
+        for (i, (from, to)) in from.chunks_exact(lengths.0).zip(to.chunks_exact_mut(written)).enumerate() {
             laid.lay(from, &mut planes);
             let group = (first + i) % groups;
             for (part, (left, taps)) in parts.iter().enumerate() {
-                let left = &left[group * channels.1 * taps.len()..][..channels.1 * taps.len()];
-                listed_product(simd, channels.1, left, &planes, taps, &mut flat, (columns, row));
+                let left = &left[(group * channels.1 + rows.start) * taps.len()..][..rows.len() * taps.len()];
+                listed_product(simd, rows.len(), left, &planes, taps, &mut flat, (columns, row));
                 let part = [part / across.residues.len(), part % across.residues.len()];
                 for (from, to) in flat.chunks_exact(row).zip(to.chunks_exact_mut(down.source * across.source)) {
                     back.take_back(part, from, step, to);
@@ -781,8 +813,8 @@ impl<S: Transposes, T: Real, const TAPS: usize> NullaryFnOnce for Dots<'_, S, T,
         let Dots { simd, planes, taps, step, g, places, bits, sums: all } = self;
         let lanes = T::lanes::<S>();
         let all = T::vectors_mut::<S>(&mut all[..TAPS * lanes]);
+        // A chain for each image: over many of them a single one would lose what is small beside it.
         let mut sums = [T::splat(simd, T::ZERO); TAPS];
-        sums.copy_from_slice(&all[..TAPS]);
         let mut begin = [0; TAPS];
         begin.copy_from_slice(&taps[..TAPS]);
         let (whole, rest, bits) = (places / lanes, places % lanes, T::codes::<S>(bits)[0]);
@@ -804,7 +836,9 @@ impl<S: Transposes, T: Real, const TAPS: usize> NullaryFnOnce for Dots<'_, S, T,
                 }
             }
         }
-        all[..TAPS].copy_from_slice(&sums);
+        for t in 0..TAPS {
+            all[t] = T::plus(simd, all[t], sums[t]);
+        }
     }
 }
 
@@ -844,7 +878,7 @@ mod tests {
     /// Lengths, sizes, strides, padding and dilation of two axes, and the batch, groups, inputs and outputs.
     type Case = ([usize; 2], [usize; 2], [usize; 2], [usize; 2], [usize; 2], [usize; 4]);
 
-    const CASES: [Case; 10] = [
+    const CASES: [Case; 14] = [
         ([7, 9], [3, 3], [1, 1], [1, 1], [1, 1], [2, 1, 3, 5]),
         ([7, 10], [3, 3], [2, 2], [1, 1], [1, 1], [3, 2, 1, 1]),
         ([11, 30], [3, 2], [3, 2], [2, 0], [2, 3], [1, 1, 2, 9]),
@@ -855,6 +889,12 @@ mod tests {
         ([24, 40], [3, 3], [1, 1], [1, 1], [1, 1], [4, 1, 3, 16]),
         ([3, 3], [3, 3], [1, 1], [1, 1], [1, 1], [2, 1, 300, 2]),
         ([5, 6], [2, 2], [1, 1], [0, 0], [1, 1], [2, 1, 1, 50]),
+        // No window falls on the image, along one axis or both.
+        ([1, 1], [1, 2], [1, 3], [0, 2], [1, 1], [1, 1, 1, 1]),
+        ([1, 1], [3, 3], [2, 2], [3, 3], [2, 2], [2, 1, 1, 3]),
+        // One image of many channels.
+        ([20, 21], [3, 3], [1, 1], [1, 1], [1, 1], [1, 1, 20, 30]),
+        ([60, 50], [3, 3], [1, 1], [1, 1], [1, 1], [1, 1, 40, 20]),
     ];
 
     fn sizes((len, size, stride, padding, dilation, [batch, groups, inputs, outputs]): Case) -> Sizes {

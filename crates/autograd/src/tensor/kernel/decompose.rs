@@ -117,6 +117,11 @@ fn product<'s>(size: (usize, usize, usize), a: &[f64], a_at: Strides, b: &[f64],
     product
 }
 
+/// Elements of the products of a block with rows of so many columns; there are none of matrices that are one block.
+fn scratch_of(n: usize, columns: usize) -> usize {
+    if n > BLOCK { BLOCK * columns } else { 0 }
+}
+
 /// Subtracts the rows of a product from the columns `at..` of the rows of a matrix.
 fn take_rows(rows: &mut [f64], n: usize, at: usize, product: &[f64], width: usize) {
     for (row, product) in rows.chunks_exact_mut(n).zip(product.chunks_exact(width)) {
@@ -235,7 +240,7 @@ impl Lu {
             }
         }
         self.order.iter_mut().enumerate().for_each(|(i, at)| *at = i);
-        let mut scratch = overwritten(BLOCK * n)?;
+        let mut scratch = overwritten(scratch_of(n, n))?;
         for at in (0..n).step_by(BLOCK) {
             let end = n.min(at + BLOCK);
             let a = &mut self.factors;
@@ -271,7 +276,7 @@ impl Lu {
     fn solve(&self, x: &mut [f64], columns: usize) -> Result<(), Error> {
         let Lu { n, factors, .. } = self;
         let n = *n;
-        let mut scratch = overwritten(BLOCK * columns)?;
+        let mut scratch = overwritten(scratch_of(n, columns))?;
         for at in (0..n).step_by(BLOCK) {
             let end = n.min(at + BLOCK);
             let (known, x) = x.split_at_mut(at * columns);
@@ -434,7 +439,7 @@ pub(crate) fn cholesky<T: Real>(a: &Tensor<T>) -> Result<Tensor<T>, Error> {
     let n = squares.n;
     let mut factors = overwritten(a.len())?;
     Squares::in_parts(&mut factors, n * n, n, &|first, to| {
-        let (mut lower, mut scratch) = (overwritten::<f64>(n * n)?, overwritten(BLOCK * n)?);
+        let (mut lower, mut scratch) = (overwritten::<f64>(n * n)?, overwritten(scratch_of(n, n))?);
         for ((index, matrix), to) in squares.matrices(a.as_slice(), first).zip(to.chunks_exact_mut(n * n)) {
             if has_nan(matrix) {
                 to.fill(T::of(f64::NAN));

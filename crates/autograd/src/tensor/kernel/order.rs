@@ -146,17 +146,20 @@ fn first_by<T: Real, K: Key>(x: &[T], (rows, len, inner): (usize, usize, usize),
     if first.is_empty() {
         return first;
     }
+    // Beyond so many elements, those that are first so far are kept apart.
+    let room = 2 * k.max(GROUP) + GROUP;
+    let room = if room < len { room } else { 0 };
     // Whole rows to each part.
     let part = (threads::part_of(x.len()) / (len * inner)).max(1);
     let parts = x.chunks(part * len * inner).zip(first.chunks_mut(part * k * inner));
     threads::all(x.len(), parts, &|(x, first): (&[T], &mut [usize])| {
-        let (mut keys, mut best) = (vec![K::MOST; len], vec![K::MOST; 2 * k.max(GROUP) + GROUP]);
+        let (mut keys, mut best) = (vec![K::MOST; len], vec![K::MOST; room]);
         for (x, first) in x.chunks(len * inner).zip(first.chunks_mut(k * inner)) {
             for column in 0..inner {
                 dispatch(Prepare { x: &x[column..], step: inner, descending, keys: &mut keys });
                 let lane = if k == len {
                     &mut keys[..]
-                } else if best.len() < len {
+                } else if room > 0 {
                     dispatch(Few { keys: &keys, k, best: &mut best });
                     &mut best[..k]
                 } else {

@@ -23,6 +23,8 @@ const SHORT: usize = 16;
 const MOST_ROWS: usize = 1024;
 /// Axes of fewer elements are not worth tiles.
 const NARROW: usize = 4;
+/// Fewer parts than this are not enough for several threads.
+const FEW: usize = 8;
 
 /// For each element of a shape in row-major order, the place of an element in an array.
 ///
@@ -251,8 +253,9 @@ impl Walk {
         let (len, mut part) = (elements.len(), threads::part_of(elements.len()));
         let crossed = self.crossed();
         if let Some((_, step)) = crossed {
-            // Whole tiles to each part.
-            part = part.next_multiple_of(ACROSS * step);
+            // Whole tiles to each part, unless there are hardly any.
+            let is_long = threads::count() > 1 && len / (ACROSS * step) < FEW;
+            part = part.next_multiple_of(if is_long { NARROW } else { ACROSS } * step);
         }
         let read = |(start, to): (usize, &mut [T])| match crossed {
             Some((axis, step)) => self.read_crossed(from, start, to, (axis, step)),
@@ -271,7 +274,7 @@ impl Walk {
         let last = self.rank - 1;
         let (n, stride) = self.axes[last];
         let axis = self.axes[..last].iter().position(|&(n, stride)| stride == 1 && n >= NARROW)?;
-        (stride != 0 && n >= NARROW).then(|| (axis, self.axes[axis + 1..self.rank].iter().map(|(n, _)| n).product()))
+        (stride != 0 && stride != 1 && n >= NARROW).then(|| (axis, self.axes[axis + 1..self.rank].iter().map(|(n, _)| n).product()))
     }
 
     /// Copies the elements `start .. start + to.len()`, in tiles, given what [`crossed`](Walk::crossed) says; both are multiples of the distance.
