@@ -164,10 +164,6 @@ impl<const D: usize> MaxPool<D> {
             stride: self.0.stride[D - 1],
             padding: self.0.padding[D - 1],
         };
-        let far = windows.rows.iter().map(|span| span.end - span.start).max().unwrap_or(1).saturating_mul(width);
-        if u32::try_from(far).is_err() {
-            return Err(parameter("size", self.0.size[0], "a window must lie within 2³² elements"));
-        }
         Ok((Some(windows), shape))
     }
 }
@@ -231,8 +227,7 @@ methods! {
     /// The gradient goes to the first of elements that tie.
     ///
     /// # Errors
-    /// A scalar, a size or stride of 0, padding above half the size, windows that are longer than the padded axis, that hold nothing, or that
-    /// reach over 2³² elements.
+    /// A scalar, a size or stride of 0, padding above half the size, windows that are longer than the padded axis, or that hold nothing.
     ///
     /// ```
     /// # use autograd::{Graph, Pool, tensor};
@@ -260,8 +255,8 @@ methods! {
     /// The gradient goes to the first of elements that tie, in row-major order.
     ///
     /// # Errors
-    /// Less than two axes, a size or stride of 0, padding above half the size, windows that are longer than the padded axis, that hold nothing,
-    /// or that reach over 2³² elements.
+    /// Less than two axes, a size or stride of 0, padding above half the size, windows that are longer than the padded axis, or that hold
+    /// nothing.
     ///
     /// ```
     /// # use autograd::{Graph, tensor};
@@ -387,6 +382,14 @@ mod tests {
     }
 
     #[test]
+    fn windows_of_any_size_hold_a_short_axis() {
+        let x = Tensor::new(vec![3.0f32, 1.0, 4.0], [3]).unwrap();
+        let y = x.max_pool1d(Pool::new(1 << 40).stride(1).padding(1 << 39)).unwrap();
+        assert_eq!(y.as_slice(), [4.0; 4]);
+        assert_eq!(x.max_pool1d(Pool::new(usize::MAX).padding(usize::MAX / 2)).unwrap().as_slice(), [4.0]);
+    }
+
+    #[test]
     fn the_largest_are_those_of_the_definition() {
         let pool = |size: [usize; 2], stride: [usize; 2], padding: [usize; 2]| Pool { size, stride, padding };
         let pools = [
@@ -397,6 +400,12 @@ mod tests {
             pool([2, 5], [3, 7], [1, 2]),
             pool([4, 4], [usize::MAX, usize::MAX], [2, 2]),
             pool([3, 19], [3, 19], [0, 0]),
+            // Few windows in a row, and windows that are mostly padding.
+            pool([2, 19], [2, usize::MAX], [0, 0]),
+            pool([2, 16], [1, 30], [1, 8]),
+            pool([2, 300], [1, 1], [0, 150]),
+            pool([1 << 40, 1 << 40], [1, 1], [1 << 39, 1 << 39]),
+            pool([usize::MAX, usize::MAX], [usize::MAX, 1], [usize::MAX / 2, usize::MAX / 2]),
         ];
         let special = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.0, f64::NEG_INFINITY];
         for (height, width) in [(5, 19), (9, 47), (3, 130)] {

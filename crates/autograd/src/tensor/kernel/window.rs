@@ -140,6 +140,14 @@ impl Windows {
         (threads::part_of(self.matrices * self.lengths().0) / self.lengths().0).max(1)
     }
 
+    /// Whether vectors of neighbouring windows pay, of so many lanes: few windows would leave most lanes empty, and windows far wider than a
+    /// matrix are mostly padding. The place of a column in a window must fit a code as well.
+    fn suit_vectors(&self, lanes: usize) -> bool {
+        let (width, rows) = (self.size.1, self.rows.iter().map(|span| span.end - span.start).max().unwrap_or(0));
+        let reach = rows.saturating_mul(width).saturating_add(self.breadth);
+        3 * self.columns.len() >= lanes && self.breadth <= width.saturating_mul(2) && u32::try_from(reach).is_ok()
+    }
+
     /// The largest elements: the first of them, or the first NaN.
     pub(crate) fn largest<T: Real>(&self, x: &[T], y: &mut [T]) -> Result<(), Error> {
         let ((elements, windows), part) = (self.lengths(), self.part());
@@ -188,10 +196,96 @@ struct Largest<'a, T> {
     places: &'a mut [usize],
 }
 
+impl<T: Real> Largest<'_, T> {
+    /// One window after the other.
+    #[inline(always)]
+    fn one_by_one<S: Transposes>(self, simd: S) {
+        let Largest { x, windows, values, places } = self;
+        let (width, mut held, mut done) = (windows.size.1, vec![T::ZERO; T::lanes::<S>()], 0);
+        for matrix in (0..x.len()).step_by(windows.lengths().0) {
+            for rows in &windows.rows {
+                for columns in &windows.columns {
+                    let first = matrix + rows.start * width + columns.start;
+                    let size = (rows.end - rows.start, columns.end - columns.start);
+                    // Whole rows are one long row.
+                    let size = if size.1 == width { (1, size.0 * width) } else { size };
+                    let place = winner(simd, x, (first, width), size, &mut held);
+                    if values.is_empty() {
+                        places[done] = place;
+                    } else {
+                        values[done] = x[place];
+                    }
+                    done += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Where the largest element of a window of so many rows and columns stands: the first of them, or the first NaN. The rows begin at `first`
+/// and then every `step`; `held` has room for the lanes of a vector.
+#[inline(always)]
+fn winner<S: Transposes, T: Real>(
+    simd: S,
+    x: &[T],
+    (first, step): (usize, usize),
+    (rows, columns): (usize, usize),
+    held: &mut [T],
+) -> usize {
+    /// So many elements are looked through for a better one before one is looked for.
+    const PIECE: usize = 256;
+    let (mut place, mut best) = (first, x[first]);
+    for row in 0..rows {
+        for done in (0..columns).step_by(PIECE) {
+            let start = first + row * step + done;
+            let piece = &x[start..start + PIECE.min(columns - done)];
+            if may_be_beaten(simd, best, piece, held) {
+                for (i, &value) in piece.iter().enumerate() {
+                    if is_better(value, best) {
+                        (place, best) = (start + i, value);
+                    }
+                }
+            }
+        }
+    }
+    place
+}
+
+/// Whether an element is better than the best one so far, or there are too few to look in vectors.
+#[inline(always)]
+fn may_be_beaten<S: Transposes, T: Real>(simd: S, best: T, elements: &[T], held: &mut [T]) -> bool {
+    let lanes = held.len();
+    if elements.len() < 2 * lanes {
+        return true;
+    }
+    let code = T::splat_code(simd, T::code(0));
+    let mut of_lanes = (T::splat(simd, best), code);
+    for &vector in T::vectors::<S>(elements) {
+        of_lanes = T::better(simd, (vector, code), of_lanes);
+    }
+    let last = T::vectors::<S>(&elements[elements.len() - lanes..])[0];
+    T::vectors_mut::<S>(held)[0] = T::better(simd, (last, code), of_lanes).0;
+    let mut is_beaten = false;
+    for &value in held.iter() {
+        is_beaten |= is_better(value, best);
+    }
+    is_beaten
+}
+
+/// Whether a value is larger than the best, or the first NaN.
+#[inline(always)]
+fn is_better<T: Real>(value: T, best: T) -> bool {
+    ((value > best) | value.is_nan()) & !best.is_nan()
+}
+
 impl<T: Real> Vectorised for Largest<'_, T> {
     type Output = Result<(), Error>;
     #[inline(always)]
     fn run<S: Transposes>(self, simd: S) -> Result<(), Error> {
+        if !self.windows.suit_vectors(T::lanes::<S>()) {
+            self.one_by_one(simd);
+            return Ok(());
+        }
         let Largest { x, windows, values, places } = self;
         let &Windows { size: (height, width), ref rows, ref columns, breadth, stride, padding, .. } = windows;
         let (count, lanes) = (columns.len(), T::lanes::<S>());
