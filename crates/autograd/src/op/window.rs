@@ -318,8 +318,9 @@ methods! {
     /// and padding p, where x is 0 outside.
     ///
     /// Each of the last two axes becomes ⌊(length + 2·padding − dilation·(size − 1) − 1)/stride⌋ + 1 long. There is no bias: add
-    /// `bias.reshape([-1, 1, 1])`. Images are multiplied where they stand; on machines without vectors of AVX2 all windows are copied side by
-    /// side and multiplied in one matrix product (Chellapilla et al. 2006), which takes memory for rows·columns copies of the image.
+    /// `bias.reshape([-1, 1, 1])`. Images are multiplied where they stand. Without AVX-512, unless outputs are few or steps longer than one,
+    /// all windows are copied side by side and multiplied in one matrix product (Chellapilla et al. 2006), which takes memory for rows·columns
+    /// copies of the image.
     ///
     /// # Errors
     /// Other ranks, channels that are not those of the weight or that the groups do not divide, a window that is longer than the padded

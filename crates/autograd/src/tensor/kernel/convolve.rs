@@ -10,7 +10,7 @@ use pulp::NullaryFnOnce;
 use super::{
     Buffer, allocate,
     gemm::{Transpose, add_products, depth_of, most_rows, vectors_of},
-    lanes::{SQUARE, Transposes, Vectorised, are_fast, vectorised},
+    lanes::{SQUARE, Transposes, Vectorised, vector_bytes, vectorised},
     overwritten,
     pointwise::add_to,
     threads,
@@ -48,6 +48,8 @@ const FEW: usize = 8;
 const SUMS: usize = 8;
 /// If it is over so many places for each.
 const FAR: usize = 256;
+/// With so many outputs writing windows out is a large part of the work.
+const CHEAP: usize = 8;
 /// So many places of a gradient are multiplied at a time, with so many of a weight, at least, if channels are divided.
 const BLOCK: usize = 256;
 
@@ -160,11 +162,14 @@ impl Sizes {
         self.axes[0].count * self.axes[1].count
     }
 
-    /// Whether there is anything to do, room for it, and vectors to do it with.
+    /// Whether there is anything to do, room for it, and vectors that make it faster than windows written out: with AVX2, whose products are half as
+    /// fast, writing costs less beside them.
     pub(crate) fn pays(&self) -> bool {
         let is_empty = self.batch * self.inputs * self.outputs * self.pixels() == 0;
+        let is_cheap = self.outputs <= CHEAP || self.axes.iter().any(|axis| axis.stride > 1);
+        let is_fast = vector_bytes() >= if is_cheap { 32 } else { 64 };
         let gradient = Plane(self.axes.map(|axis| axis.gradient()));
-        !is_empty && are_fast() && self.image().fits(self.inputs) && gradient.fits(self.outputs)
+        !is_empty && is_fast && self.image().fits(self.inputs) && gradient.fits(self.outputs)
     }
 
     /// Multiplications for one group of one image.

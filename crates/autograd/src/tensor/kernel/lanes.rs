@@ -257,12 +257,14 @@ impl<S: Transposes, K: Vectorised> NullaryFnOnce for With<S, K> {
     }
 }
 
-/// Whether this machine has vectors here.
-pub(super) fn are_fast() -> bool {
+/// How many bytes a vector has in such a loop on this machine; 0 if there are none.
+pub(super) fn vector_bytes() -> usize {
     match Arch::new() {
         #[cfg(target_arch = "x86_64")]
-        Arch::V3(_) | Arch::V4(_) => true,
-        _ => false,
+        Arch::V4(_) => 64,
+        #[cfg(target_arch = "x86_64")]
+        Arch::V3(_) => 32,
+        _ => 0,
     }
 }
 
