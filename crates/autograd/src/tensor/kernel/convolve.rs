@@ -9,7 +9,7 @@ use pulp::NullaryFnOnce;
 
 use super::{
     Buffer, allocate,
-    gemm::{Transpose, add_products, depth_of, most_rows, vectors_of},
+    gemm::{Transpose, add_products, by_size, depth_of, most_rows, vectors_of},
     lanes::{SQUARE, Transposes, Vectorised, vector_bytes, vectorised},
     overwritten,
     pointwise::add_to,
@@ -552,29 +552,7 @@ fn listed_product<S: Transposes, T: Real>(
                         simd.vectorize(Tile::<S, T, $rows, $vectors> { simd, a, k, b, taps, c, step, accumulate: first > 0 })
                     };
                 }
-                match (rows, vectors) {
-                    (1, 8) => tile!(1 8),
-                    (1, 4) => tile!(1 4),
-                    (1, 2) => tile!(1 2),
-                    (1, _) => tile!(1 1),
-                    (2, 4) => tile!(2 4),
-                    (2, 2) => tile!(2 2),
-                    (2, _) => tile!(2 1),
-                    (3, 4) => tile!(3 4),
-                    (3, 2) => tile!(3 2),
-                    (3, _) => tile!(3 1),
-                    (4, 4) => tile!(4 4),
-                    (4, 2) => tile!(4 2),
-                    (4, _) => tile!(4 1),
-                    (5, 2) => tile!(5 2),
-                    (5, _) => tile!(5 1),
-                    (6, 2) => tile!(6 2),
-                    (6, _) => tile!(6 1),
-                    (7, 2) => tile!(7 2),
-                    (7, _) => tile!(7 1),
-                    (_, 2) => tile!(8 2),
-                    (_, _) => tile!(8 1),
-                }
+                by_size!(tile, rows, vectors);
                 row += rows;
             }
             column += vectors * lanes;
@@ -690,24 +668,7 @@ impl<T: Real> Vectorised for Correlate<'_, T> {
                                 simd.vectorize(Across::<S, T, $rows, $vectors> { simd, planes, taps, step, size, panel, sums, width })
                             };
                         }
-                        match (rows, vectors) {
-                            (1, 2..) => tile!(1 2),
-                            (1, _) => tile!(1 1),
-                            (2, 2..) => tile!(2 2),
-                            (2, _) => tile!(2 1),
-                            (3, 2..) => tile!(3 2),
-                            (3, _) => tile!(3 1),
-                            (4, 2..) => tile!(4 2),
-                            (4, _) => tile!(4 1),
-                            (5, 2..) => tile!(5 2),
-                            (5, _) => tile!(5 1),
-                            (6, 2..) => tile!(6 2),
-                            (6, _) => tile!(6 1),
-                            (7, 2..) => tile!(7 2),
-                            (7, _) => tile!(7 1),
-                            (_, 2..) => tile!(8 2),
-                            (_, _) => tile!(8 1),
-                        }
+                        by_size!(tile, rows, vectors);
                         row += rows;
                     }
                     column += vectors * lanes;

@@ -94,6 +94,36 @@ fn multiply_by<S: Transposes, T: Real>(simd: S, by_dots: bool, operands: Operand
     tiles(simd, operands)
 }
 
+/// Calls `$tile!(rows vectors)` with the size of a tile, as it is written in its type.
+macro_rules! by_size {
+    ($tile:ident, $rows:expr, $vectors:expr) => {
+        match ($rows, $vectors) {
+            (1, 8) => $tile!(1 8),
+            (1, 4) => $tile!(1 4),
+            (1, 2) => $tile!(1 2),
+            (1, _) => $tile!(1 1),
+            (2, 4) => $tile!(2 4),
+            (2, 2) => $tile!(2 2),
+            (2, _) => $tile!(2 1),
+            (3, 4) => $tile!(3 4),
+            (3, 2) => $tile!(3 2),
+            (3, _) => $tile!(3 1),
+            (4, 4) => $tile!(4 4),
+            (4, 2) => $tile!(4 2),
+            (4, _) => $tile!(4 1),
+            (5, 2) => $tile!(5 2),
+            (5, _) => $tile!(5 1),
+            (6, 2) => $tile!(6 2),
+            (6, _) => $tile!(6 1),
+            (7, 2) => $tile!(7 2),
+            (7, _) => $tile!(7 1),
+            (_, 2) => $tile!(8 2),
+            (_, _) => $tile!(8 1),
+        }
+    };
+}
+pub(super) use by_size;
+
 /// How many rows a tile has at most, of two vectors: what there are registers for.
 pub(super) const fn most_rows<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 8 } else { 5 }
@@ -191,29 +221,7 @@ fn column_of_tiles<S: Transposes, T: Real>(
                 }
             };
         }
-        match (rows, panel.vectors) {
-            (1, 8) => tile!(1 8),
-            (1, 4) => tile!(1 4),
-            (1, 2) => tile!(1 2),
-            (1, _) => tile!(1 1),
-            (2, 4) => tile!(2 4),
-            (2, 2) => tile!(2 2),
-            (2, _) => tile!(2 1),
-            (3, 4) => tile!(3 4),
-            (3, 2) => tile!(3 2),
-            (3, _) => tile!(3 1),
-            (4, 4) => tile!(4 4),
-            (4, 2) => tile!(4 2),
-            (4, _) => tile!(4 1),
-            (5, 2) => tile!(5 2),
-            (5, _) => tile!(5 1),
-            (6, 2) => tile!(6 2),
-            (6, _) => tile!(6 1),
-            (7, 2) => tile!(7 2),
-            (7, _) => tile!(7 1),
-            (_, 2) => tile!(8 2),
-            (_, _) => tile!(8 1),
-        }
+        by_size!(tile, rows, panel.vectors);
         row += rows;
     }
 }
