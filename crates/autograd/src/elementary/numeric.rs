@@ -410,9 +410,9 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn leaky_relu<const FMA: bool>(self, slope: f64) -> Self {
-                let negative = Numeric::masked_mul::<FMA>(self, slope as $t);
-                // NaN, which a slope of 0 would hide, may stand for what a loop of vectors left out.
-                if (self > 0.0) | (FMA & self.is_nan()) { self } else { negative }
+                // NaN, which a slope of 0 would hide, goes through a loop of vectors: it may stand for what that left out.
+                let negative = Numeric::unmasked_mul::<FMA>(self, slope as $t);
+                if self > 0.0 { self } else { negative }
             }
             #[inline(always)]
             fn elu<const FMA: bool>(self, alpha: f64) -> Self {
