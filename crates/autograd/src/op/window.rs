@@ -31,14 +31,14 @@ struct Convolution {
 /// A form that is linear in an image, a weight and a gradient of the result of their convolution, or rather its slope along one of the three,
 /// given the other two: the convolution itself, or one of its gradients. The gradients of each are the other two.
 #[derive(Debug, Clone, Copy)]
-struct Slope {
+struct Trilinear {
     /// Which of the three is left out.
     along: usize,
     shapes: [Shape; 3],
     sizes: Sizes,
 }
 
-impl Slope {
+impl Trilinear {
     const IMAGE: usize = 0;
     const RESULT: usize = 2;
 
@@ -52,7 +52,7 @@ impl Slope {
     }
 }
 
-impl Op<2> for Slope {
+impl Op<2> for Trilinear {
     fn name(&self) -> &'static str {
         ["convolution_to_image", "convolution_to_weight", "convolution"][self.along]
     }
@@ -60,8 +60,8 @@ impl Op<2> for Slope {
         Linearity::Multilinear
     }
     fn forward<T: Real>(&self, [a, b]: [&Tensor<T>; 2]) -> Result<Tensor<T>, Error> {
-        let &Slope { along, shapes, ref sizes } = self;
-        let [expected_a, expected_b] = Slope::without(along, shapes);
+        let &Trilinear { along, shapes, ref sizes } = self;
+        let [expected_a, expected_b] = Trilinear::without(along, shapes);
         check_shape(a, expected_a)?;
         check_shape(b, expected_b)?;
         let mut y = overwritten(shapes[along].len())?;
@@ -79,9 +79,9 @@ impl Op<2> for Slope {
             1 => [a, g, b],
             _ => [a, b, g],
         };
-        for (k, along) in Slope::without(self.along, [0, 1, 2]).into_iter().enumerate() {
+        for (k, along) in Trilinear::without(self.along, [0, 1, 2]).into_iter().enumerate() {
             if out.needs(k) {
-                out.add(k, A::apply(Slope { along, ..*self }, Slope::without(along, all)));
+                out.add(k, A::apply(Trilinear { along, ..*self }, Trilinear::without(along, all)));
             }
         }
     }
@@ -166,7 +166,7 @@ fn convolution<T: Real, A: Algebra<T>, const D: usize>(x: &A, weight: &A, conv: 
         Err(error) => return x.refused(error),
     };
     if let Some(sizes) = plan.direct {
-        return A::apply(Slope { along: Slope::RESULT, shapes: [x.shape(), weight.shape(), plan.result], sizes }, [x, weight]);
+        return A::apply(Trilinear { along: Trilinear::RESULT, shapes: [x.shape(), weight.shape(), plan.result], sizes }, [x, weight]);
     }
     let padded = plan.padding.into_iter().fold(x.clone(), |x, (place, shape)| x.put(place, &shape));
     let columns = plan.windows.map_or_else(|| padded.clone(), |windows| padded.take(windows));
@@ -271,7 +271,7 @@ fn transposed<T: Real, A: Algebra<T>>(x: &A, weight: &A, ConvTranspose { conv, o
         Err(error) => return x.refused(error),
     };
     if let Some(sizes) = plan.direct {
-        return A::apply(Slope { along: Slope::IMAGE, shapes: [plan.result, weight.shape(), x.shape()], sizes }, [weight, x]);
+        return A::apply(Trilinear { along: Trilinear::IMAGE, shapes: [plan.result, weight.shape(), x.shape()], sizes }, [weight, x]);
     }
     let columns = weight.reshape_as(&plan.kernel).matmul_as(&x.reshape_as(&plan.x), true, false).reshape_as(&plan.columns);
     let full = columns.put(plan.windows, &plan.full);

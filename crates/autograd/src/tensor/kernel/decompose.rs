@@ -47,18 +47,6 @@ impl Squares {
         (first..self.batch.len()).map(move |i| (i, &elements[i * size..(i + 1) * size]))
     }
 
-    /// Fills what belongs to a batch, `size` elements to a matrix: `fill` is given the place of the first matrix of a part.
-    fn in_parts<R: Send>(to: &mut [R], size: usize, n: usize, fill: &Filling<'_, R>) -> Result<(), Error> {
-        let size = size.max(1);
-        let (count, cost) = (to.len() / size, n.saturating_pow(3).max(1));
-        let of_part = PART.0.div_ceil(cost).max(count.div_ceil(PART.1)).max(1);
-        if count <= of_part {
-            return fill(0, to);
-        }
-        let parts = (0..).step_by(of_part).zip(to.chunks_mut(of_part * size)).collect();
-        threads::each(count.saturating_mul(cost), parts, &|(first, to): (usize, &mut [R])| fill(first, to)).into_iter().collect()
-    }
-
     /// The position of a matrix in the batch.
     fn position(&self, mut index: usize) -> Vec<usize> {
         let mut position = self.batch.to_vec();
@@ -77,6 +65,18 @@ impl Squares {
 
 /// What fills a part of a result, given the place of its first matrix in the batch.
 type Filling<'f, R> = dyn Fn(usize, &mut [R]) -> Result<(), Error> + Sync + 'f;
+
+/// Fills what belongs to a batch, `size` elements to a matrix: `fill` is given the place of the first matrix of a part.
+fn in_parts<R: Send>(to: &mut [R], size: usize, n: usize, fill: &Filling<'_, R>) -> Result<(), Error> {
+    let size = size.max(1);
+    let (count, cost) = (to.len() / size, n.saturating_pow(3).max(1));
+    let of_part = PART.0.div_ceil(cost).max(count.div_ceil(PART.1)).max(1);
+    if count <= of_part {
+        return fill(0, to);
+    }
+    let parts = (0..).step_by(of_part).zip(to.chunks_mut(of_part * size)).collect();
+    threads::each(count.saturating_mul(cost), parts, &|(first, to): (usize, &mut [R])| fill(first, to)).into_iter().collect()
+}
 
 fn has_nan<T: Real>(elements: &[T]) -> bool {
     elements.iter().any(|v| v.is_nan())
@@ -309,7 +309,7 @@ pub(crate) fn inverse<T: Real>(a: &Tensor<T>, is_strict: bool) -> Result<Tensor<
     }
     let n = squares.n;
     let mut inverses = overwritten(a.len())?;
-    Squares::in_parts(&mut inverses, n * n, n, &|first, to| {
+    in_parts(&mut inverses, n * n, n, &|first, to| {
         let (mut lu, mut x) = (Lu::new(n)?, allocate::<f64>(n * n)?);
         for ((index, matrix), to) in squares.matrices(a.as_slice(), first).zip(to.chunks_exact_mut(n * n)) {
             lu.factor(matrix, false)?;
@@ -355,7 +355,7 @@ pub(crate) fn solve<T: Real>(a: &Tensor<T>, b: &Tensor<T>, is_transposed: bool, 
     let common = squares.batch.broadcast(&batch)?;
     // Each matrix is factored once, however often it is stretched.
     let mut factored: Vec<Option<Lu>> = vec![None; squares.batch.len()];
-    Squares::in_parts(&mut factored, 1, n, &|first, to| {
+    in_parts(&mut factored, 1, n, &|first, to| {
         for ((index, matrix), to) in squares.matrices(a.as_slice(), first).zip(to) {
             let mut lu = Lu::new(n)?;
             lu.factor(matrix, is_transposed)?;
@@ -370,7 +370,7 @@ pub(crate) fn solve<T: Real>(a: &Tensor<T>, b: &Tensor<T>, is_transposed: bool, 
     let mut solutions = overwritten(shape.len())?;
     let size = n * columns;
     let walks = [&squares.batch, &batch].map(|own| Walk::stretch(own, &common));
-    Squares::in_parts(&mut solutions, size, n, &|first, to| {
+    in_parts(&mut solutions, size, n, &|first, to| {
         let mut x = allocate::<f64>(size)?;
         for (index, to) in (first..).zip(to.chunks_exact_mut(size)) {
             let places = walks.each_ref().map(|walk| walk.place(index));
@@ -438,7 +438,7 @@ pub(crate) fn cholesky<T: Real>(a: &Tensor<T>) -> Result<Tensor<T>, Error> {
     }
     let n = squares.n;
     let mut factors = overwritten(a.len())?;
-    Squares::in_parts(&mut factors, n * n, n, &|first, to| {
+    in_parts(&mut factors, n * n, n, &|first, to| {
         let (mut lower, mut scratch) = (overwritten::<f64>(n * n)?, overwritten(scratch_of(n, n))?);
         for ((index, matrix), to) in squares.matrices(a.as_slice(), first).zip(to.chunks_exact_mut(n * n)) {
             if has_nan(matrix) {
@@ -487,7 +487,7 @@ pub(crate) fn determinants<T: Real>(a: &Tensor<T>, wanted: impl Fn(Determinant) 
         return Ok(Tensor::of(squares.batch, Vec::new()));
     }
     let mut values = overwritten(squares.batch.len())?;
-    Squares::in_parts(&mut values, 1, squares.n, &|first, to| {
+    in_parts(&mut values, 1, squares.n, &|first, to| {
         let mut lu = Lu::new(squares.n)?;
         for ((_, matrix), to) in squares.matrices(a.as_slice(), first).zip(to) {
             lu.factor(matrix, false)?;

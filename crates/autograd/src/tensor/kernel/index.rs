@@ -285,7 +285,7 @@ impl Place {
             return Ok(());
         }
         let outer = full.first().copied().unwrap_or(1);
-        let rows = (threads::part_of(d.len()) / (d.len() / outer).max(1)).max(1);
+        let rows = threads::rows_of_part(d.len(), d.len() / outer);
         if rows >= outer || !self.keeps_first_axis(full)? {
             return self.add_part(d, to, full);
         }

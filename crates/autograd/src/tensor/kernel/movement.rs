@@ -27,7 +27,7 @@ pub(crate) fn concat<T: Real>(parts: &[&Tensor<T>], axis: usize, shape: Shape) -
     }
     let (rows, n, inner) = shape.around(axis);
     let whole = n * inner;
-    let rows_of_part = (threads::part_of(shape.len()) / whole).max(1);
+    let rows_of_part = threads::rows_of_part(shape.len(), whole);
     let work = (0..).step_by(rows_of_part).zip(elements.chunks_mut(rows_of_part * whole));
     threads::all(shape.len(), work, &|(first, y): (usize, &mut [T])| {
         for (row, mut y) in (first..).zip(y.chunks_exact_mut(whole)) {
@@ -51,7 +51,7 @@ pub(crate) fn pad<T: Real>(x: &Tensor<T>, axis: usize, before: usize, value: T, 
         elements.fill(value);
         return Ok(Tensor::of(shape, elements));
     }
-    let rows = (threads::part_of(shape.len()) / whole).max(1);
+    let rows = threads::rows_of_part(shape.len(), whole);
     let parts = x.as_slice().chunks(rows * n).zip(elements.chunks_mut(rows * whole));
     threads::all(shape.len(), parts, &|(x, y): (&[T], &mut [T])| {
         for (x, y) in x.chunks_exact(n).zip(y.chunks_exact_mut(whole)) {

@@ -87,7 +87,7 @@ impl Groups {
 
     /// The groups of each part of the elements, if all stand next to each other.
     fn rows(&self) -> usize {
-        (threads::part_of(self.count * self.size) / self.size).max(1)
+        threads::rows_of_part(self.count * self.size, self.size)
     }
 
     /// The means of `K` functions f(x, y, statistic of the group) for each group.

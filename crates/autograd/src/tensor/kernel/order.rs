@@ -150,7 +150,7 @@ fn first_by<T: Real, K: Key>(x: &[T], (rows, len, inner): (usize, usize, usize),
     let room = 2 * k.max(GROUP) + GROUP;
     let room = if room < len { room } else { 0 };
     // Whole rows to each part.
-    let part = (threads::part_of(x.len()) / (len * inner)).max(1);
+    let part = threads::rows_of_part(x.len(), len * inner);
     let parts = x.chunks(part * len * inner).zip(first.chunks_mut(part * k * inner));
     threads::all(x.len(), parts, &|(x, first): (&[T], &mut [usize])| {
         let (mut keys, mut best) = (vec![K::MOST; len], vec![K::MOST; room]);

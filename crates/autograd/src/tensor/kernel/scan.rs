@@ -105,7 +105,7 @@ fn scan<T: Real, S: Copy + Default>(
     let around = shape.around(axis);
     // Whole scans to each part.
     let block = around.1 * around.2;
-    let part = (threads::part_of(y.len()) / block).max(1) * block;
+    let part = threads::rows_of_part(y.len(), block) * block;
     let parts = a.as_slice().chunks(part).zip(b.as_slice().chunks(part)).zip(y.chunks_mut(part));
     let parts = parts.map(|((a, b), y)| Scan { a, b, y, around, reverse, first, next });
     threads::all(a.len(), parts, &dispatch);

@@ -105,7 +105,7 @@ fn sum_of_exp<T: Real>(groups: &[[T; LANES]], last: &[T; LANES], largest: T, exp
 pub(crate) fn rows<T: Real>(x: &Tensor<T>, n: usize, kept: &Shape, is_finite: bool) -> Result<(Tensor<T>, Tensor<T>), Error> {
     let (mut largest, mut sums): (Buffer<T>, Buffer<T>) = (overwritten(kept.len())?, overwritten(kept.len())?);
     // Whole rows to each part.
-    let rows = (threads::part_of(x.len()) / n).max(1);
+    let rows = threads::rows_of_part(x.len(), n);
     if rows >= kept.len() {
         dispatch(Rows { x: x.as_slice(), n, is_finite, largest: &mut largest, sums: &mut sums });
         return Ok((Tensor::of(*kept, largest), Tensor::of(*kept, sums)));
@@ -169,7 +169,7 @@ fn weighted_group<T: Real, const FMA: bool>(x: &[T; LANES], y: T, g: T) -> [T; L
 /// g·e^(x − y), with a y and a g for each row of `n`, where 0·∞ is 0.
 pub(crate) fn weighted<T: Real>(x: &Tensor<T>, n: usize, y: &Tensor<T>, g: &Tensor<T>) -> Result<Tensor<T>, Error> {
     let mut d = overwritten(x.len())?;
-    let rows = (threads::part_of(x.len()) / n).max(1);
+    let rows = threads::rows_of_part(x.len(), n);
     if rows >= y.len() {
         dispatch(Weighted { x: x.as_slice(), n, logarithms: y.as_slice(), g: g.as_slice(), d: &mut d });
     } else {

@@ -17,6 +17,11 @@ pub(crate) fn part_of(len: usize) -> usize {
     PART.max(len.div_ceil(MOST).next_multiple_of(GRAIN))
 }
 
+/// How many rows each part has, of work on so many elements that is divided between rows of `row` elements.
+pub(crate) fn rows_of_part(len: usize, row: usize) -> usize {
+    (part_of(len) / row.max(1)).max(1)
+}
+
 /// Does all parts of work on `len` elements, at the same time where that pays; the results are in the order of the parts. What is done is
 /// called through a pointer, so that the sharing is compiled once, and not for every operation.
 #[cfg(feature = "rayon")]

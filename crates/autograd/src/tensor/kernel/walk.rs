@@ -253,7 +253,7 @@ impl Walk {
         let (len, mut part) = (elements.len(), threads::part_of(elements.len()));
         let crossed = self.crossed();
         if let Some((_, step)) = crossed {
-            // Whole tiles to each part, unless there are hardly any.
+            // Whole tiles to each part, unless there are hardly any for the threads: a copy has the same bits however it is divided.
             let is_long = threads::count() > 1 && len / (ACROSS * step) < FEW;
             part = part.next_multiple_of(if is_long { NARROW } else { ACROSS } * step);
         }

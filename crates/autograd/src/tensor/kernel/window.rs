@@ -52,7 +52,7 @@ impl<T: Real> Kernel for Means<'_, T> {
 pub(crate) fn means<T: Real>(x: &Tensor<T>, axis: usize, spans: &[Span], shape: Shape) -> Result<Tensor<T>, Error> {
     let mut y = allocate(shape.len())?;
     let (_, len, inner) = x.shape().around(axis);
-    let per = lines_of_part(x.len(), len * inner);
+    let per = threads::rows_of_part(x.len(), len * inner);
     let parts = x.as_slice().chunks(per * len * inner).zip(y.chunks_mut(per * spans.len() * inner));
     threads::all(x.len(), parts.map(|(x, y)| Means { x, spans, sizes: (len, inner), y }), &dispatch);
     Ok(Tensor::of(shape, y))
@@ -92,15 +92,10 @@ impl<T: Real> Kernel for Spread<'_, T> {
 pub(crate) fn spread<T: Real>(y: &Tensor<T>, axis: usize, spans: &[Span], shape: Shape) -> Result<Tensor<T>, Error> {
     let mut x = allocate(shape.len())?;
     let (_, len, inner) = shape.around(axis);
-    let per = lines_of_part(x.len(), len * inner);
+    let per = threads::rows_of_part(x.len(), len * inner);
     let parts = y.as_slice().chunks(per * spans.len() * inner).zip(x.chunks_mut(per * len * inner));
     threads::all(shape.len(), parts.map(|(y, x)| Spread { y, spans, sizes: (len, inner), x }), &dispatch);
     Ok(Tensor::of(shape, x))
-}
-
-/// How many lines along an axis, of so many elements, a part of the work has.
-fn lines_of_part(len: usize, line: usize) -> usize {
-    (threads::part_of(len) / line).max(1)
 }
 
 /// How windows of the largest elements lie over a stack of matrices. No window is empty.
@@ -137,7 +132,7 @@ impl Windows {
 
     /// How many matrices a part of the work has.
     fn part(&self) -> usize {
-        (threads::part_of(self.matrices * self.lengths().0) / self.lengths().0).max(1)
+        threads::rows_of_part(self.matrices * self.lengths().0, self.lengths().0)
     }
 
     /// Whether vectors of neighbouring windows pay, of so many lanes: few windows would leave most lanes empty, and windows far wider than a
