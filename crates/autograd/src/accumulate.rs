@@ -14,7 +14,8 @@ use crate::{
         Tensor,
         kernel::{
             Buffer,
-            matmul::{Product, matmul},
+            matmul::{Pair, Product},
+            overwritten,
             pointwise::add_to,
             walk::Walk,
         },
@@ -153,7 +154,7 @@ impl<'a, T: Real> Tensors<'a, T> {
 
     /// The gradient so far and the value of input `k`, if it is wanted.
     #[inline]
-    fn slot(&mut self, k: usize) -> Option<(&mut Slot<T>, &Tensor<T>)> {
+    fn slot(&mut self, k: usize) -> Option<(&mut Slot<T>, &'a Tensor<T>)> {
         let Some(&input) = self.inputs.get(k) else {
             self.fail(ErrorKind::GradientInput { input: k, arity: self.inputs.len() }.into());
             return None;
@@ -179,16 +180,18 @@ impl<'a, T: Real> Tensors<'a, T> {
         Ok(())
     }
 
-    /// Adds a product of matrices to the gradient of input `k`, which has its shape.
-    fn add_product(&mut self, k: usize, product: &Product<'_>, a: &Tensor<T>, b: &Tensor<T>) -> Result<(), Error> {
+    /// Adds a product of matrices to the gradient of input `k`: `run` adds to it, or overwrites it.
+    fn add_product(&mut self, k: usize, run: impl FnOnce(&mut [T], bool)) -> Result<(), Error> {
         match self.slot(k) {
             Some((Slot::Sum(_) | Slot::Stretched(_), _)) => self.change(k, |sum, _| {
-                product.run(a.as_slice(), b.as_slice(), sum, true);
+                run(sum, true);
                 Ok(())
             }),
             // It starts with this product: no zeros are written first.
-            Some((slot, _)) => {
-                *slot = Slot::Sum(matmul(product, a, b)?);
+            Some((slot, value)) => {
+                let mut product = overwritten(value.len())?;
+                run(&mut product, false);
+                *slot = Slot::Sum(Tensor::of(*value.shape(), product));
                 Ok(())
             }
             None => Ok(()),
@@ -271,17 +274,17 @@ impl<T: Real> Sink<T, Value<T>> for Tensors<'_, T> {
         match (a.tensor(), b.tensor()) {
             (Ok(a), Ok(b)) => {
                 let Some((_, value)) = self.slot(k) else { return };
-                let full = *value.shape();
-                let added = match Product::new(a.shape(), transpose_a, b.shape(), transpose_b) {
-                    Ok(product) if product.shape == full => self.add_product(k, &product, a, b),
-                    Ok(product) => {
-                        let found = product.shape;
-                        match product.sum_to(&full) {
-                            Ok(product) => self.add_product(k, &product, a, b),
-                            Err(_) => Err(ErrorKind::GradientShape { input: k, expected: full, found }.into()),
-                        }
+                let full = value.shape();
+                let added = match Pair::of(a.shape(), transpose_a, b.shape(), transpose_b) {
+                    Some(pair) if full[..] == pair.dims() => {
+                        self.add_product(k, |sum, accumulate| pair.run(a.as_slice(), b.as_slice(), sum, accumulate))
                     }
-                    Err(error) => Err(error),
+                    _ => Product::new(a.shape(), transpose_a, b.shape(), transpose_b).and_then(|product| {
+                        let found = product.shape;
+                        let mismatch = |_| Error::from(ErrorKind::GradientShape { input: k, expected: *full, found });
+                        let product = product.sum_to(full).map_err(mismatch)?;
+                        self.add_product(k, |sum, accumulate| product.run(a.as_slice(), b.as_slice(), sum, accumulate))
+                    }),
                 };
                 added.unwrap_or_else(|error| self.fail(error));
             }

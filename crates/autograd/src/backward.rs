@@ -20,7 +20,7 @@ use crate::{
 /// The gradients of one [`backward`](Var::backward), by leaf. They outlive the graph.
 #[derive(Debug, Clone)]
 pub struct Gradients<T: Real> {
-    graph: Arc<()>,
+    graph: u64,
     /// How many scopes had ended.
     epoch: u32,
     /// What they are the gradients of.
@@ -28,7 +28,7 @@ pub struct Gradients<T: Real> {
     /// By node, ascending.
     nodes: List<T>,
     /// The parameters that were bound to the graph.
-    bound: Option<Arc<Bindings>>,
+    bound: Option<triomphe::Arc<Bindings>>,
     /// Why those without a gradient have none, by node.
     missing: Vec<(u32, Arc<str>)>,
 }
@@ -68,7 +68,7 @@ impl<T: Real> Gradients<T> {
     #[must_use]
     pub fn empty(graph: &Graph<T>) -> Self {
         Gradients {
-            graph: graph.identity.clone(),
+            graph: graph.identity,
             epoch: graph.epoch.get(),
             roots: Few::new(),
             nodes: List::new(),
@@ -82,7 +82,7 @@ impl<T: Real> Gradients<T> {
     pub fn get(&self, x: Var<'_, T>) -> Option<&Tensor<T>> {
         let graph = x.graph();
         // Its node is the one that was there then.
-        let is_known = Arc::ptr_eq(&self.graph, &graph.identity) && graph.has(x) && graph.tape.borrow().lost(x.id(), self.epoch).is_none();
+        let is_known = self.graph == graph.identity && graph.has(x) && graph.tape.borrow().lost(x.id(), self.epoch).is_none();
         if is_known { self.of_node(x.id()) } else { None }
     }
 
@@ -100,7 +100,7 @@ impl<T: Real> Gradients<T> {
 
     /// Why there is no gradient by a variable that has none.
     pub(crate) fn why_not(&self, x: Var<'_, T>) -> Error {
-        let why = if !Arc::ptr_eq(&self.graph, &x.graph().identity) {
+        let why = if self.graph != x.graph().identity {
             format!("the variable made at {} belongs to another graph", x.location())
         } else if let Some(error) = x.graph().lost(x) {
             return error;
@@ -187,7 +187,7 @@ pub(crate) fn watched<T: Real>(
     into: &mut Gradients<T>,
     witness: Option<&mut Witness<'_, T>>,
 ) -> Result<(), Error> {
-    into.graph.clone_from(&graph.identity);
+    into.graph = graph.identity;
     into.epoch = graph.epoch.get();
     into.nodes.clear();
     into.bound = None;
@@ -317,6 +317,7 @@ fn sweep<T: Real>(
 }
 
 /// Calls the hooks of a node, while nothing of the graph is borrowed.
+#[inline(never)]
 fn hooked<'g, T: Real>(
     graph: &'g Graph<T>,
     tape: RefMut<'g, Tape<T>>,
@@ -332,7 +333,8 @@ fn hooked<'g, T: Real>(
     Ok((graph.tape.borrow_mut(), Slot::Sum(gradient)))
 }
 
-/// Asks the rule of a node to add to the gradients of its inputs, and gives the first of those.
+/// Asks the rule of a node to add to the gradients of its inputs, and gives the first of those. Apart, so that the way of single numbers is short.
+#[inline(never)]
 fn pull_back<T: Real>(
     tape: &Tape<T>,
     id: u32,

@@ -16,7 +16,6 @@ use std::{
     collections::HashSet,
     fmt,
     panic::Location,
-    sync::Arc,
 };
 
 pub(crate) use self::{
@@ -54,7 +53,7 @@ use crate::{
 pub struct Graph<T: Real> {
     pub(crate) tape: RefCell<Tape<T>>,
     /// Given to gradients, so that they know their graph after it is gone.
-    pub(crate) identity: Arc<()>,
+    pub(crate) identity: u64,
     /// While a gradient or a formula of several operations is recorded: the line that its nodes belong to.
     behalf: Cell<Option<&'static Location<'static>>>,
     /// How many scopes have ended, so that a variable knows whether its node may be gone.
@@ -89,7 +88,13 @@ impl<T: Real> Graph<T> {
     }
 
     fn of(tape: Tape<T>) -> Self {
-        Graph { tape: RefCell::new(tape), identity: Arc::default(), behalf: Cell::new(None), epoch: Cell::new(0), slots: Cell::default() }
+        Graph {
+            tape: RefCell::new(tape),
+            identity: binding::unique(),
+            behalf: Cell::new(None),
+            epoch: Cell::new(0),
+            slots: Cell::default(),
+        }
     }
 
     /// Empties the graph for another run; its memory is kept, and used again.
@@ -127,10 +132,8 @@ impl<T: Real> Graph<T> {
     /// ```
     pub fn clear(&mut self) {
         self.tape.get_mut().clear();
-        if Arc::get_mut(&mut self.identity).is_none() {
-            // Gradients of before must not take the new nodes for theirs.
-            self.identity = Arc::default();
-        }
+        // Gradients of before must not take the new nodes for theirs.
+        self.identity = binding::unique();
         self.epoch.set(0);
     }
 

@@ -28,8 +28,8 @@ mod custom;
 
 use std::{borrow::Cow, fmt::Debug};
 
-pub(crate) use algebra::tensors;
 pub use algebra::{Algebra, Apply, Value};
+pub(crate) use algebra::{tensors, tensors_into};
 pub(crate) use catalogue::sample;
 pub use catalogue::{Entry, Mistake, Sample, catalogue, families};
 pub use custom::{Custom, FirstOrder};

@@ -51,7 +51,7 @@ struct Array<T: Real> {
 }
 
 enum Data<T: Real> {
-    Own(Buffer<T>),
+    Own(Vec<T>),
     /// The elements of another array, which owns them.
     Of(Shared<T>),
 }
@@ -60,16 +60,37 @@ impl<T: Real> Array<T> {
     fn as_slice(&self) -> &[T] {
         match &self.data {
             Data::Own(elements) => elements,
-            Data::Of(owner) => match owner.get().map(|owner| &owner.data) {
-                Some(Data::Own(elements)) => elements,
-                _ => &[], // never built: `with_shape` always points to the owner
-            },
+            // `with_shape` always points to the owner.
+            Data::Of(owner) => owner.get().map_or(&[], |owner| owner.data.own()),
+        }
+    }
+}
+
+impl<T: Real> Data<T> {
+    /// The elements, if they are its own.
+    #[inline]
+    fn own(&self) -> &[T] {
+        match self {
+            Data::Own(elements) => elements,
+            Data::Of(_) => &[],
         }
     }
 
-    /// What it holds; nothing is left.
-    fn take(&mut self) -> Data<T> {
-        std::mem::replace(&mut self.data, Data::Own(Buffer::from(Vec::new())))
+    #[inline]
+    fn own_mut(&mut self) -> Option<&mut Vec<T>> {
+        match self {
+            Data::Own(elements) => Some(elements),
+            Data::Of(_) => None,
+        }
+    }
+
+    /// For how many elements of its own there is room.
+    #[inline]
+    fn capacity(&self) -> usize {
+        match self {
+            Data::Own(elements) => elements.capacity(),
+            Data::Of(_) => 0,
+        }
     }
 }
 
@@ -91,11 +112,21 @@ impl<T: Real> Tensor<T> {
     }
 
     /// The same, behind a reference: shapes are long, and each move is a copy.
-    fn made(shape: &Shape, elements: Buffer<T>) -> Self {
+    pub(crate) fn made(shape: &Shape, elements: Buffer<T>) -> Self {
         debug_assert_eq!(shape.len(), elements.len());
         match elements[..] {
             [value] => Tensor::one(shape.rank(), value),
-            _ => Tensor(Repr::Many(Shared::new(shape, Data::Own(elements)))),
+            _ => Tensor(Repr::Many(elements.shared(shape))),
+        }
+    }
+
+    /// The same, moved part by part: a move reads at once what was just written in parts, and has to wait for it.
+    #[inline(always)]
+    pub(crate) fn by_parts(mut self) -> Self {
+        match &mut self.0 {
+            Repr::One { rank, value } => Tensor(Repr::One { rank: *rank, value: *value }),
+            // Taken out, or the compiler sees a move.
+            Repr::Many(array) => Tensor(Repr::Many(array.take())),
         }
     }
 
@@ -240,7 +271,7 @@ impl<T: Real> Tensor<T> {
                     Some(Data::Of(owner)) => owner,
                     _ => array,
                 };
-                Tensor(Repr::Many(Shared::new(&shape, Data::Of(owner.clone()))))
+                Tensor(Repr::Many(Shared::of(&shape, owner.clone())))
             }
         }
     }
@@ -251,10 +282,7 @@ impl<T: Real> Tensor<T> {
             Repr::One { value, .. } => Some(std::slice::from_mut(value)),
             Repr::Many(array) => match &mut array.get_mut()?.data {
                 Data::Own(elements) => Some(elements),
-                Data::Of(owner) => match &mut owner.get_mut()?.data {
-                    Data::Own(elements) => Some(elements),
-                    Data::Of(_) => None,
-                },
+                Data::Of(owner) => owner.get_mut()?.data.own_mut().map(Vec::as_mut_slice),
             },
         }
     }

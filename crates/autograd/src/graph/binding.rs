@@ -2,10 +2,9 @@
 
 use std::{
     collections::HashMap,
-    fmt,
-    hash::{BuildHasherDefault, Hash, Hasher},
+    hash::{BuildHasherDefault, Hasher},
     panic::Location,
-    sync::Arc,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::Graph;
@@ -19,41 +18,30 @@ use crate::{
 /// The identity of a leaf that outlives graphs, such as a parameter of a model.
 ///
 /// A clone is the same identity.
-#[derive(Clone, Default)]
-pub struct LeafId(Arc<()>);
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct LeafId(u64);
 
 impl LeafId {
     /// A new identity.
     #[must_use]
     pub fn new() -> LeafId {
-        LeafId::default()
-    }
-
-    /// What tells identities apart while they live.
-    pub(crate) fn address(&self) -> usize {
-        Arc::as_ptr(&self.0).addr()
+        LeafId(unique())
     }
 }
 
-impl PartialEq for LeafId {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-impl Eq for LeafId {}
-impl Hash for LeafId {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.address().hash(state);
+impl Default for LeafId {
+    fn default() -> Self {
+        LeafId::new()
     }
 }
 
-impl fmt::Debug for LeafId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LeafId({:#x})", self.address())
-    }
+/// A number that is given once.
+pub(super) fn unique() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Hashes what is an address already: its low bits, which alignment makes 0, are mixed with the high ones.
+/// Hashes one number.
 #[derive(Default)]
 pub(crate) struct Mixed(u64);
 
@@ -69,9 +57,6 @@ impl Hasher for Mixed {
     fn write_u64(&mut self, n: u64) {
         // The golden ratio times 2⁶⁴: neighbours are spread evenly (D. Knuth, TAOCP 3, 6.4).
         self.0 = (self.0 ^ n).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
-    }
-    fn write_usize(&mut self, n: usize) {
-        self.write_u64(n as u64);
     }
 }
 

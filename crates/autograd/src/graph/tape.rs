@@ -24,7 +24,7 @@ pub(crate) struct Tape<T: Real> {
     /// The inputs of all nodes, one after the other.
     pub(super) edges: Vec<u32>,
     pub(super) names: BTreeMap<u32, Arc<str>>,
-    pub(crate) bound: Arc<Bindings>,
+    pub(crate) bound: triomphe::Arc<Bindings>,
     /// While a scope runs, what its bindings have replaced.
     pub(super) rebound: Vec<(LeafId, Option<Bound>)>,
     pub(super) open_scopes: u32,
@@ -80,7 +80,7 @@ impl<T: Real> Tape<T> {
             nodes,
             edges,
             names: BTreeMap::new(),
-            bound: Arc::default(),
+            bound: triomphe::Arc::default(),
             rebound: Vec::new(),
             open_scopes: 0,
             hooks: BTreeMap::new(),
@@ -100,9 +100,9 @@ impl<T: Real> Tape<T> {
         self.nodes.clear();
         self.edges.clear();
         self.names.clear();
-        match Arc::get_mut(&mut self.bound) {
+        match triomphe::Arc::get_mut(&mut self.bound) {
             Some(bound) => bound.clear(),
-            None => self.bound = Arc::default(),
+            None => self.bound = triomphe::Arc::default(),
         }
         self.rebound.clear();
         self.open_scopes = 0;
@@ -134,7 +134,7 @@ impl<T: Real> Tape<T> {
 
     /// Lets a node stand for a parameter, and remembers what did before, as long as a scope runs.
     pub(super) fn bind(&mut self, id: &LeafId, bound: Bound) {
-        let before = Arc::make_mut(&mut self.bound).insert(id.clone(), bound);
+        let before = triomphe::Arc::make_mut(&mut self.bound).insert(id.clone(), bound);
         if self.open_scopes > 0 {
             self.rebound.push((id.clone(), before));
         }
@@ -142,7 +142,7 @@ impl<T: Real> Tape<T> {
 
     /// Lets what stood for a parameter before do so again.
     pub(super) fn rebind(&mut self, id: LeafId, before: Option<Bound>) {
-        let bound = Arc::make_mut(&mut self.bound);
+        let bound = triomphe::Arc::make_mut(&mut self.bound);
         match before {
             Some(before) => bound.insert(id, before),
             None => bound.remove(&id),
@@ -215,11 +215,12 @@ impl<T: Real> Tape<T> {
     /// The value of an operation. Recording it and computing it again are this function.
     #[inline]
     pub(super) fn output(&self, handle: &Handle, inputs: &[u32], at: &'static Location<'static>) -> Value<T> {
-        if let Some(y) = self.output_of_ones(handle, inputs.iter().copied()) {
-            return Value::Tensor(y);
+        if let Some((rank, y)) = self.output_of_ones(handle, inputs.iter().copied()) {
+            return Value::Tensor(Tensor::one(rank, y));
         }
-        let result = match op::tensors(inputs.iter().map(|&x| &self.node(x).value)) {
-            Ok(x) => T::forward(handle, &x, Some(at)),
+        let mut x = Few::new();
+        let result = match op::tensors_into(inputs.iter().map(|&x| &self.node(x).value), &mut x) {
+            Ok(()) => T::forward(handle, &x, Some(at)),
             // Of several errors the one that was made first is passed on.
             Err(any) => Err(self.first_error(inputs).unwrap_or(any)),
         };
@@ -229,15 +230,15 @@ impl<T: Real> Tape<T> {
         }
     }
 
-    /// The value of an operation on single numbers that has a short way for them.
-    #[inline]
-    fn output_of_ones(&self, handle: &Handle, inputs: impl Iterator<Item = u32>) -> Option<Tensor<T>> {
+    /// Rank and value of the result of an operation on single numbers that has a short way for them. Not yet a tensor, which would be moved.
+    #[inline(always)]
+    fn output_of_ones(&self, handle: &Handle, inputs: impl Iterator<Item = u32>) -> Option<(usize, T)> {
         if self.guard.is_some() {
             return None;
         }
         let mut x = [T::ZERO; MAX_ONES];
         let (n, rank) = self.ones(inputs, &mut x)?;
-        T::typed(handle.op()).forward_one(x.get(..n)?).map(|y| Tensor::one(rank, y))
+        T::typed(handle.op()).forward_one(x.get(..n)?).map(|y| (rank, y))
     }
 
     /// Reads the numbers that some nodes hold, if each holds one, and gives how many there are and the largest rank among them.
@@ -281,7 +282,7 @@ impl<T: Real> Tape<T> {
                 }
             }
             Kind::Op(handle) => {
-                self.nodes[id as usize].value = self.output(handle, self.inputs(id), at);
+                self.nodes[id as usize].value = self.output(handle, self.inputs(id), at).by_parts();
                 self.set_tangent(id, None);
                 self.follow(id);
             }
@@ -342,15 +343,22 @@ impl<T: Real> Tape<T> {
     #[inline]
     pub(super) fn push_op(&mut self, op: Handle, x: &[Var<'_, T>], at: &'static Location<'static>) -> u32 {
         let needs_gradient = x.iter().any(|x| self.node(x.id()).needs_gradient);
-        if let Some(y) = self.output_of_ones(&op, x.iter().map(|x| x.id())) {
+        if let Some((rank, y)) = self.output_of_ones(&op, x.iter().map(|x| x.id())) {
             let (id, first_edge) = (index(self.nodes.len()), index(self.edges.len()));
             // One by one: there are few, and a copy of a slice would cost more.
             for x in x {
                 self.edges.push(x.id());
             }
-            self.nodes.push(Node { kind: Kind::Op(op), value: Value::Tensor(y), at, first_edge, needs_gradient, retained: false });
+            let value = Value::Tensor(Tensor::one(rank, y));
+            self.nodes.push(Node { kind: Kind::Op(op), value, at, first_edge, needs_gradient, retained: false });
             return id;
         }
+        self.push_arrays(op, x, needs_gradient, at)
+    }
+
+    /// Apart, so that the way of single numbers is short.
+    #[inline(never)]
+    fn push_arrays(&mut self, op: Handle, x: &[Var<'_, T>], needs_gradient: bool, at: &'static Location<'static>) -> u32 {
         let inputs: Few<u32> = x.iter().map(|x| x.id()).collect();
         let value = self.output(&op, &inputs, at);
         self.push_node(Kind::Op(op), &inputs, value, needs_gradient, at)
@@ -367,7 +375,7 @@ impl<T: Real> Tape<T> {
     ) -> u32 {
         let (id, first_edge) = (index(self.nodes.len()), index(self.edges.len()));
         self.edges.extend_from_slice(inputs);
-        self.nodes.push(Node { kind, value, at, first_edge, needs_gradient, retained: false });
+        self.nodes.push(Node { kind, value: value.by_parts(), at, first_edge, needs_gradient, retained: false });
         id
     }
 

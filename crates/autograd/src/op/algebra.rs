@@ -125,6 +125,15 @@ pub enum Value<T: Real> {
 }
 
 impl<T: Real> Value<T> {
+    /// The same, see [`Tensor::by_parts`].
+    #[inline(always)]
+    pub(crate) fn by_parts(self) -> Self {
+        match self {
+            Value::Tensor(tensor) => Value::Tensor(tensor.by_parts()),
+            other => other,
+        }
+    }
+
     /// The tensor.
     ///
     /// # Errors
@@ -169,13 +178,20 @@ impl<T: Real> From<Result<Tensor<T>, Error>> for Value<T> {
 #[inline]
 pub(crate) fn tensors<'a, T: Real>(x: impl Iterator<Item = &'a Value<T>>) -> Result<Few<&'a Tensor<T>>, Error> {
     let mut tensors = Few::new();
+    tensors_into(x, &mut tensors)?;
+    Ok(tensors)
+}
+
+/// The same, into a list that is not moved.
+#[inline]
+pub(crate) fn tensors_into<'a, T: Real>(x: impl Iterator<Item = &'a Value<T>>, into: &mut Few<&'a Tensor<T>>) -> Result<(), Error> {
     for value in x {
         match value {
-            Value::Tensor(tensor) => tensors.push(tensor),
+            Value::Tensor(tensor) => into.push(tensor),
             other => return Err(other.error()),
         }
     }
-    Ok(tensors)
+    Ok(())
 }
 
 impl<T: Real> Apply<T> for Value<T> {

@@ -438,7 +438,10 @@ macro_rules! engine {
             }
             fn forward(op: &Handle, x: &[&Tensor<$t>], at: Option<&'static Location<'static>>) -> Result<Tensor<$t>, Error> {
                 let shapes = || x.iter().map(|t| *t.shape()).collect::<Vec<Shape>>();
-                <$t>::typed(op.op()).forward(x).map_err(|error| error.met_by(op.name(), shapes(), at))
+                match <$t>::typed(op.op()).forward(x) {
+                    Ok(y) => Ok(y.by_parts()),
+                    Err(error) => Err(error.met_by(op.name(), shapes(), at)),
+                }
             }
             fn forward_all(op: &Handle, x: &[&Tensor<$t>], at: &'static Location<'static>) -> Result<Few<Tensor<$t>>, Error> {
                 let shapes = || x.iter().map(|t| *t.shape()).collect::<Vec<Shape>>();

@@ -12,7 +12,6 @@ use crate::{
         kernel::{
             allocate,
             matmul::{self, Product},
-            overwritten,
         },
     },
 };
@@ -23,16 +22,6 @@ struct MatMul {
     transpose_b: bool,
     /// The shape to which the products of a batch are summed, if they are.
     to: Option<Shape>,
-}
-
-impl MatMul {
-    fn product<'s>(&'s self, a: &'s Shape, b: &'s Shape) -> Result<Product<'s>, Error> {
-        let product = Product::new(a, self.transpose_a, b, self.transpose_b)?;
-        match &self.to {
-            Some(to) => product.sum_to(to),
-            None => Ok(product),
-        }
-    }
 }
 
 impl Op<2> for MatMul {
@@ -55,7 +44,7 @@ impl Op<2> for MatMul {
     }
 
     fn forward<T: Real>(&self, [a, b]: [&Tensor<T>; 2]) -> Result<Tensor<T>, Error> {
-        matmul::matmul(&self.product(a.shape(), b.shape())?, a, b)
+        matmul::matmul((a, self.transpose_a), (b, self.transpose_b), self.to.as_ref(), |_| false)
     }
 
     /// With A and B as they are multiplied: dA = G Bᵀ and dB = Aᵀ G, each transposed where its operand is, and summed over the batch
@@ -170,20 +159,21 @@ impl Op<3> for Linear {
         Some("{0}·{1}ᵀ + {2}".into())
     }
     fn forward<T: Real>(&self, [x, weight, bias]: [&Tensor<T>; 3]) -> Result<Tensor<T>, Error> {
-        let product = Linear::PRODUCT.product(x.shape(), weight.shape())?;
-        let &[outputs, _] = &**weight.shape() else {
-            return Err(ErrorKind::Rank { expected: "2 axes, [out, in], the weight,", found: weight.rank() }.into());
-        };
-        let outputs = Shape::new(&[outputs])?;
-        if *bias.shape() != outputs {
-            return Err(ErrorKind::Mismatch { expected: outputs, found: *bias.shape(), except: None }.into());
+        // A product that does not fit is an error before a bias that does not.
+        let fits = weight.rank() == 2 && bias.shape()[..] == weight.shape()[..1];
+        if !fits {
+            Product::new(x.shape(), false, weight.shape(), true)?;
+            let &[outputs, _] = &**weight.shape() else {
+                return Err(ErrorKind::Rank { expected: "2 axes, [out, in], the weight,", found: weight.rank() }.into());
+            };
+            return Err(ErrorKind::Mismatch { expected: Shape::new(&[outputs])?, found: *bias.shape(), except: None }.into());
         }
-        let mut y = overwritten(product.shape.len())?;
-        for row in y.chunks_exact_mut(bias.len().max(1)) {
-            row.copy_from_slice(bias.as_slice());
-        }
-        product.run(x.as_slice(), weight.as_slice(), &mut y, true);
-        Ok(Tensor::of(product.shape, y))
+        matmul::matmul((x, false), (weight, true), None, |y| {
+            for row in y.chunks_exact_mut(bias.len().max(1)) {
+                row.copy_from_slice(bias.as_slice());
+            }
+            true
+        })
     }
     /// That of the product; and the sum over all rows for the bias.
     fn vjp<T: Real, A: Algebra<T>>(&self, [x, weight, bias]: [&A; 3], y: &A, g: &A, out: &mut dyn Sink<T, A>) {

@@ -6,8 +6,9 @@
 use std::{
     cell::RefCell,
     ops::{Deref, DerefMut},
-    sync::Arc,
 };
+
+use triomphe::{Arc, UniqueArc};
 
 use super::{Array, Data};
 use crate::{
@@ -26,12 +27,14 @@ const LARGE: usize = 1 << 24;
 const LOOK: usize = 8;
 /// So many buffers of a class are kept beyond those that were ever in use at a time: they may be of different lengths.
 const MORE: usize = 8;
-/// No thread keeps more headers of tensors than this.
+/// No thread keeps more headers without elements than this.
 const HEADERS: usize = 1 << 12;
 
-/// Elements on their way into a tensor, or a kernel's scratch. Dropped, they are kept for the next buffer.
-#[derive(Debug)]
-pub(crate) struct Buffer<T: Real>(Vec<T>);
+/// Elements on their way into a tensor, or a kernel's scratch, in the header that the tensor will have. Dropped, both are kept for another.
+pub(crate) struct Buffer<T: Real>(
+    /// Nothing only while it becomes a tensor or is dropped.
+    Option<UniqueArc<Array<T>>>,
+);
 
 /// Gives the memory that this thread keeps for tensors to come back to the system.
 pub(crate) fn empty() {
@@ -54,14 +57,12 @@ pub(crate) fn allocate<T: Real>(n: usize) -> Result<Buffer<T>, Error> {
 /// # Errors
 /// [`ErrorKind::OutOfMemory`]
 pub(crate) fn overwritten<T: Real>(n: usize) -> Result<Buffer<T>, Error> {
-    if n == 0 {
-        return Ok(Buffer(Vec::new()));
-    }
-    if let Some(mut elements) = T::with_pool(|pool| pool.take(n)).flatten() {
+    let mut kept = Buffer(T::with_pool(|pool| pool.take(n)).flatten());
+    if let Some(elements) = kept.own_mut() {
         if elements.len() != n {
             elements.resize(n, T::ZERO);
         }
-        return Ok(Buffer(elements));
+        return Ok(kept);
     }
     let capacity = if n <= SMALL { n.next_power_of_two() } else { n };
     if n > LARGE && Vec::<T>::new().try_reserve_exact(capacity).is_err() {
@@ -70,32 +71,54 @@ pub(crate) fn overwritten<T: Real>(n: usize) -> Result<Buffer<T>, Error> {
     // The system gives zeros without writing them.
     let mut elements = vec![T::ZERO; capacity];
     elements.truncate(n);
-    Ok(Buffer(elements))
+    Ok(elements.into())
+}
+
+impl<T: Real> Buffer<T> {
+    #[inline]
+    fn own_mut(&mut self) -> Option<&mut Vec<T>> {
+        self.0.as_mut()?.data.own_mut()
+    }
+
+    /// The header with the elements in it, which will be a tensor of some shape.
+    pub(super) fn shared(mut self, shape: &Shape) -> Shared<T> {
+        if let Some(array) = &mut self.0 {
+            array.shape = *shape;
+        }
+        Shared(self.0.take().map(UniqueArc::shareable))
+    }
 }
 
 impl<T: Real> From<Vec<T>> for Buffer<T> {
     fn from(elements: Vec<T>) -> Self {
-        Buffer(elements)
+        Buffer(Some(header(&Shape::EMPTY, Data::Own(elements))))
     }
 }
 
 impl<T: Real> FromIterator<T> for Buffer<T> {
     fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
         let elements = elements.into_iter();
-        match overwritten(elements.size_hint().0) {
-            Ok(mut buffer) => {
-                buffer.0.clear();
-                buffer.0.extend(elements);
+        let mut buffer = overwritten(elements.size_hint().0).unwrap_or_else(|_| Vec::new().into());
+        match buffer.own_mut() {
+            Some(own) => {
+                own.clear();
+                own.extend(elements);
                 buffer
             }
-            Err(_) => Buffer(elements.collect()),
+            None => elements.collect::<Vec<T>>().into(),
         }
     }
 }
 
 impl<T: Real> Clone for Buffer<T> {
     fn clone(&self) -> Self {
-        self.0.iter().copied().collect()
+        self.iter().copied().collect()
+    }
+}
+
+impl<T: Real> std::fmt::Debug for Buffer<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self[..].fmt(f)
     }
 }
 
@@ -103,14 +126,14 @@ impl<T: Real> Deref for Buffer<T> {
     type Target = [T];
     #[inline]
     fn deref(&self) -> &[T] {
-        &self.0
+        self.0.as_ref().map_or(&[], |array| array.data.own())
     }
 }
 
 impl<T: Real> DerefMut for Buffer<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.0
+        self.own_mut().map_or(&mut [], Vec::as_mut_slice)
     }
 }
 
@@ -133,17 +156,32 @@ impl<'a, T: Real> IntoIterator for &'a mut Buffer<T> {
 impl<T: Real> Drop for Buffer<T> {
     #[inline]
     fn drop(&mut self) {
-        if self.0.capacity() > 0 {
-            keep(&mut self.0);
+        if let Some(array) = self.0.take() {
+            keep(array);
         }
     }
 }
 
-/// Keeps elements for the next buffer, if they are not too many.
+/// Keeps an array for the next buffer, if it is not too large.
 #[inline(never)]
-fn keep<T: Real>(elements: &mut Vec<T>) {
-    // At the end of a thread there is no pool any more: then it is an ordinary vector.
-    T::with_pool(|pool| pool.give(elements));
+fn keep<T: Real>(mut array: UniqueArc<Array<T>>) {
+    if let Data::Of(_) = array.data {
+        // The owner of the elements goes first: it may take the same way.
+        array.data = Data::Own(Vec::new());
+    }
+    // At the end of a thread there is no pool any more: then it is freed.
+    T::with_pool(|pool| pool.give(array));
+}
+
+/// A header that nobody else can see.
+fn header<T: Real>(shape: &Shape, data: Data<T>) -> UniqueArc<Array<T>> {
+    match T::with_pool(|pool| pool.headers.pop()).flatten() {
+        Some(mut header) => {
+            (header.shape, header.data) = (*shape, data);
+            header
+        }
+        None => UniqueArc::new(Array { shape: *shape, data }),
+    }
 }
 
 /// The header of a tensor and what it points to, shared by its clones. Dropped by the last of them, the header is kept for another.
@@ -154,15 +192,15 @@ pub(super) struct Shared<T: Real>(
 );
 
 impl<T: Real> Shared<T> {
-    pub(super) fn new(shape: &Shape, data: Data<T>) -> Self {
-        let kept = T::with_pool(|pool| pool.headers.pop()).flatten();
-        if let Some(mut header) = kept
-            && let Some(place) = Arc::get_mut(&mut header)
-        {
-            (place.shape, place.data) = (*shape, data);
-            return Shared(Some(header));
-        }
-        Shared(Some(Arc::new(Array { shape: *shape, data })))
+    /// The elements of `owner` in another shape.
+    pub(super) fn of(shape: &Shape, owner: Shared<T>) -> Self {
+        Shared(Some(header(shape, Data::Of(owner)).shareable()))
+    }
+
+    /// What it shares; nothing is left.
+    #[inline]
+    pub(super) fn take(&mut self) -> Self {
+        Shared(self.0.take())
     }
 
     #[inline]
@@ -186,22 +224,11 @@ impl<T: Real> Shared<T> {
 impl<T: Real> Drop for Shared<T> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(header) = self.0.take() {
-            release(header);
+        if let Some(array) = self.0.take()
+            && let Ok(array) = Arc::try_unique(array)
+        {
+            keep(array);
         }
-    }
-}
-
-#[inline(never)]
-fn release<T: Real>(mut header: Arc<Array<T>>) {
-    if let Some(array) = Arc::get_mut(&mut header) {
-        // What it holds goes first: an owner of elements may be in it, which takes the same way.
-        drop(array.take());
-        T::with_pool(|pool| {
-            if pool.headers.len() < HEADERS {
-                pool.headers.push(header);
-            }
-        });
     }
 }
 
@@ -209,14 +236,15 @@ fn release<T: Real>(mut header: Arc<Array<T>>) {
 pub(crate) struct Pool<T: Real> {
     /// By the logarithm of the capacity.
     classes: [Class<T>; usize::BITS as usize],
-    headers: Vec<Arc<Array<T>>>,
+    /// Those without elements.
+    headers: Vec<UniqueArc<Array<T>>>,
     bytes: usize,
 }
 
-/// Buffers of about the same size.
-struct Class<T> {
+/// Arrays of about the same capacity.
+struct Class<T: Real> {
     /// The latest last.
-    spare: Vec<Vec<T>>,
+    spare: Vec<UniqueArc<Array<T>>>,
     /// How many are in use, and how many ever were at a time. Tensors of elements that came from elsewhere leave theirs here too, batch after batch:
     /// more than were ever asked for are of no use.
     used: usize,
@@ -229,37 +257,49 @@ impl<T: Real> Pool<T> {
         Pool { classes, headers: Vec::new(), bytes: 0 }
     }
 
-    fn take(&mut self, n: usize) -> Option<Vec<T>> {
+    fn take(&mut self, n: usize) -> Option<UniqueArc<Array<T>>> {
         let is_small = n <= SMALL;
         let class = &mut self.classes[if is_small { n.next_power_of_two() } else { n }.ilog2() as usize];
         class.used += 1;
         class.most = class.most.max(class.used);
-        let elements = if is_small {
+        let array = if is_small {
             class.spare.pop()?
         } else {
             // A buffer that is much longer would waste memory; one that is a little longer is of the same loop with another batch.
-            let fits = |elements: &Vec<T>| (n..=n + n / 8).contains(&elements.capacity());
+            let fits = |array: &UniqueArc<Array<T>>| (n..=n + n / 8).contains(&array.data.capacity());
             let at = (0..class.spare.len()).rev().take(LOOK).find(|&i| fits(&class.spare[i]))?;
             class.spare.swap_remove(at)
         };
-        self.bytes -= elements.capacity() * size_of::<T>();
-        Some(elements)
+        self.bytes -= bytes::<T>(array.data.capacity());
+        Some(array)
     }
 
-    /// Keeps the elements; if there are enough already, in place of those that have waited longest.
-    fn give(&mut self, elements: &mut Vec<T>) {
-        let (capacity, bytes) = (elements.capacity(), elements.capacity() * size_of::<T>());
+    /// Keeps the array; if there are enough already, in place of those that have waited longest.
+    fn give(&mut self, array: UniqueArc<Array<T>>) {
+        let capacity = array.data.capacity();
+        let Some(class) = capacity.checked_ilog2() else {
+            if self.headers.len() < HEADERS {
+                self.headers.push(array);
+            }
+            return;
+        };
         // A small one that came from elsewhere is counted as the power of two below it.
-        let class = &mut self.classes[capacity.ilog2() as usize];
+        let class = &mut self.classes[class as usize];
         class.used = class.used.saturating_sub(1);
         if class.spare.len() >= class.most + MORE {
-            self.bytes -= class.spare.remove(0).capacity() * size_of::<T>();
+            self.bytes -= bytes::<T>(class.spare.remove(0).data.capacity());
         }
+        let bytes = bytes::<T>(capacity);
         if self.bytes + bytes <= LIMIT {
             self.bytes += bytes;
-            class.spare.push(std::mem::take(elements));
+            class.spare.push(array);
         }
     }
+}
+
+/// What an array takes that has room for so many elements.
+const fn bytes<T: Real>(capacity: usize) -> usize {
+    size_of::<Array<T>>() + capacity * size_of::<T>()
 }
 
 /// The element types' pools.
@@ -320,7 +360,7 @@ mod tests {
         for _ in 0..1000 {
             drop(Buffer::from(vec![1.0f32; 1000]));
         }
-        assert!(f32::with_pool(|pool| pool.bytes).unwrap() <= (MORE + 1) * 4000);
+        assert!(f32::with_pool(|pool| pool.bytes).unwrap() <= (MORE + 1) * bytes::<f32>(1000));
     }
 
     #[test]

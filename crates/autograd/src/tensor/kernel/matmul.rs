@@ -50,24 +50,62 @@ pub enum Way {
     Library(gemm_common::Parallelism),
 }
 
+/// Two matrices that are multiplied, and how their elements stand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pair {
+    /// Rows, inner length, columns.
+    size: (usize, usize, usize),
+    a: Strides,
+    b: Strides,
+}
+
+impl Pair {
+    /// That of two tensors of two axes, each transposed or not; none if they do not fit. It is the most frequent product, and plans no more.
+    #[inline(always)]
+    pub(crate) fn of(a: &Shape, transpose_a: bool, b: &Shape, transpose_b: bool) -> Option<Pair> {
+        let (&[a_rows, a_columns], &[b_rows, b_columns]) = (&a[..], &b[..]) else { return None };
+        let ((m, k), a) = laid(a_rows, a_columns, transpose_a);
+        let ((other_k, n), b) = laid(b_rows, b_columns, transpose_b);
+        (k == other_k).then_some(Pair { size: (m, k, n), a, b })
+    }
+
+    /// Rows and columns of the product.
+    #[inline(always)]
+    pub(crate) fn dims(&self) -> [usize; 2] {
+        [self.size.0, self.size.2]
+    }
+
+    /// Adds the product to `c`, or overwrites it.
+    #[inline(always)]
+    pub(crate) fn run<T: Real>(&self, a: &[T], b: &[T], c: &mut [T], accumulate: bool) {
+        let (m, k, n) = self.size;
+        if m * n == 0 {
+            return;
+        }
+        if k > 0 {
+            T::gemm((m, k, n), a, self.a, b, self.b, c, accumulate);
+        } else if !accumulate {
+            c.fill(T::ZERO);
+        }
+    }
+}
+
+/// Rows and columns of a matrix that is read as it is or transposed, and the distances between them.
+#[inline(always)]
+fn laid(rows: usize, columns: usize, is_transposed: bool) -> ((usize, usize), Strides) {
+    if is_transposed { ((columns, rows), (1, columns)) } else { ((rows, columns), (columns, 1)) }
+}
+
 /// How two tensors are multiplied: as vectors, matrices or batches of matrices, each transposed or not.
 #[derive(Debug)]
 pub(crate) struct Product<'s> {
     /// The shape of the result.
     pub(crate) shape: Shape,
-    /// Rows, inner length, columns.
-    size: (usize, usize, usize),
-    a: Factor,
-    b: Factor,
+    pair: Pair,
+    /// Elements of one matrix of each.
+    lens: (usize, usize),
     /// Of vectors and matrices there is none.
     batch: Option<Batch<'s>>,
-}
-
-#[derive(Debug)]
-struct Factor {
-    strides: Strides,
-    /// Elements of one matrix.
-    len: usize,
 }
 
 /// The batches of matrices in a product.
@@ -81,26 +119,23 @@ struct Batch<'s> {
     sums: Option<&'s [usize]>,
 }
 
-/// Rows and columns of the matrices in a tensor, and the lengths of the batch. A vector is a row on the left, a column on the right.
-fn matrices(shape: &Shape, transposed: bool, is_left: bool) -> Result<(Strides, Factor, &[usize]), Error> {
+/// Rows and columns of the matrices in a tensor and the distances between them, and the lengths of the batch. A vector is a row on the left, a
+/// column on the right.
+fn matrices(shape: &Shape, transposed: bool, is_left: bool) -> Result<((usize, usize), Strides, &[usize]), Error> {
     let (rows, columns, batch) = match shape[..] {
         [] => return Err(ErrorKind::Rank { expected: "at least 1 axis", found: 0 }.into()),
         [n] if is_left => (1, n, &[][..]),
         [n] => (n, 1, &[][..]),
         [ref batch @ .., r, c] => (r, c, batch),
     };
-    let len = rows * columns; // a product of some of the axes of a valid shape
-    Ok(if transposed && shape.rank() > 1 {
-        ((columns, rows), Factor { strides: (1, columns), len }, batch)
-    } else {
-        ((rows, columns), Factor { strides: (columns, 1), len }, batch)
-    })
+    let (size, strides) = laid(rows, columns, transposed && shape.rank() > 1);
+    Ok((size, strides, batch))
 }
 
 impl<'s> Product<'s> {
     pub(crate) fn new(a: &'s Shape, transpose_a: bool, b: &'s Shape, transpose_b: bool) -> Result<Product<'s>, Error> {
-        let ((m, k), left, a_batch) = matrices(a, transpose_a, true)?;
-        let ((other_k, n), right, b_batch) = matrices(b, transpose_b, false)?;
+        let ((m, k), a_strides, a_batch) = matrices(a, transpose_a, true)?;
+        let ((other_k, n), b_strides, b_batch) = matrices(b, transpose_b, false)?;
         if k != other_k {
             return Err(ErrorKind::Inner { left: k, right: other_k }.into());
         }
@@ -120,7 +155,9 @@ impl<'s> Product<'s> {
             None => Shape::new(matrix)?,
             Some(batch) => Shape::joined(&[&batch.shape, matrix])?,
         };
-        Ok(Product { shape, size: (m, k, n), a: left, b: right, batch })
+        let pair = Pair { size: (m, k, n), a: a_strides, b: b_strides };
+        // Products of some of the axes of a valid shape.
+        Ok(Product { shape, pair, lens: (m * k, k * n), batch })
     }
 
     /// The batch of the factors, stretched to each other.
@@ -145,7 +182,10 @@ impl<'s> Product<'s> {
 
     /// Adds to `c`, or overwrites it.
     pub(crate) fn run<T: Real>(&self, a: &[T], b: &[T], c: &mut [T], accumulate: bool) {
-        let (m, k, n) = self.size;
+        let Some(batch) = &self.batch else {
+            return self.pair.run(a, b, c, accumulate);
+        };
+        let Pair { size: (m, k, n), a: a_at, .. } = self.pair;
         if c.is_empty() {
             return;
         }
@@ -155,20 +195,17 @@ impl<'s> Product<'s> {
             }
             return;
         }
-        let Some(batch) = &self.batch else {
-            return T::gemm(self.size, a, self.a.strides, b, self.b.strides, c, accumulate);
-        };
         let is_summed = batch.sums.is_some_and(|sums| sums.iter().product::<usize>() != batch.shape.len());
         // A batch of matrices times one matrix is one product with more rows.
-        if !is_summed && batch.b.iter().all(|&n| n == 1) && self.a.strides == (k, 1) {
-            T::gemm((batch.shape.len() * m, k, n), a, self.a.strides, b, self.b.strides, c, accumulate);
-            return;
+        if !is_summed && batch.b.iter().all(|&n| n == 1) && a_at == (k, 1) {
+            let whole = Pair { size: (batch.shape.len() * m, k, n), ..self.pair };
+            return whole.run(a, b, c, accumulate);
         }
         let sums = batch.sums.unwrap_or(&batch.shape);
         let [a_walk, b_walk, walk] = [batch.a, batch.b, sums].map(|part| Walk::stretch_lengths(part, &batch.shape));
         let multiply = |i: usize, c: &mut [T], accumulate: bool| {
-            let (a, b) = (&a[a_walk.place(i) * self.a.len..], &b[b_walk.place(i) * self.b.len..]);
-            T::gemm(self.size, a, self.a.strides, b, self.b.strides, c, accumulate);
+            let (a, b) = (&a[a_walk.place(i) * self.lens.0..], &b[b_walk.place(i) * self.lens.1..]);
+            self.pair.run(a, b, c, accumulate);
         };
         let multiplications = batch.shape.len().saturating_mul(m).saturating_mul(k).saturating_mul(n);
         if !is_summed && is_worth_sharing(multiplications) {
@@ -208,10 +245,30 @@ impl<'s> Product<'s> {
     }
 }
 
-/// a·b.
-pub(crate) fn matmul<T: Real>(product: &Product<'_>, a: &Tensor<T>, b: &Tensor<T>) -> Result<Tensor<T>, Error> {
+/// a·b, each transposed or not; the products of a batch are summed to `to`, if it is given. What `under` writes first, if it says so, is
+/// added to.
+pub(crate) fn matmul<T: Real>(
+    (a, transpose_a): (&Tensor<T>, bool),
+    (b, transpose_b): (&Tensor<T>, bool),
+    to: Option<&Shape>,
+    under: impl FnOnce(&mut [T]) -> bool,
+) -> Result<Tensor<T>, Error> {
+    if let Some(pair) = Pair::of(a.shape(), transpose_a, b.shape(), transpose_b)
+        && to.is_none_or(|to| to[..] == pair.dims())
+    {
+        let shape = Shape::new(&pair.dims())?;
+        let mut c = overwritten(shape.len())?;
+        let accumulate = under(&mut c);
+        pair.run(a.as_slice(), b.as_slice(), &mut c, accumulate);
+        return Ok(Tensor::of(shape, c));
+    }
+    let mut product = Product::new(a.shape(), transpose_a, b.shape(), transpose_b)?;
+    if let Some(to) = to {
+        product = product.sum_to(to)?;
+    }
     let mut c = overwritten(product.shape.len())?;
-    product.run(a.as_slice(), b.as_slice(), &mut c, false);
+    let accumulate = under(&mut c);
+    product.run(a.as_slice(), b.as_slice(), &mut c, accumulate);
     Ok(Tensor::of(product.shape, c))
 }
 
@@ -238,7 +295,6 @@ impl<T: Real> Kernel for Tiny<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        const LANES: usize = 8;
         let Operands { size: (_, k, n), a, a_at: (a_row, a_column), b, b_at: (b_row, b_column), c, accumulate } = self.0;
         if !accumulate {
             c.fill(T::ZERO);
@@ -252,23 +308,19 @@ impl<T: Real> Kernel for Tiny<'_, T> {
                 }
                 continue;
             }
-            // Eight elements of the row stay in registers while the rows of b go by.
-            let mut done = 0;
             if b_column == 1 {
-                while let Some(c) = c[done..].first_chunk_mut::<LANES>() {
-                    let mut sums = *c;
-                    for l in 0..k {
-                        let factor = a[l * a_column];
-                        let Some(b) = b[l * b_row + done..].first_chunk::<LANES>() else { break };
-                        for q in 0..LANES {
-                            sums[q] += factor * b[q];
-                        }
+                let mut done = columns::<T, 16>(0, (a, a_column), (b, b_row), k, c);
+                done = columns::<T, 8>(done, (a, a_column), (b, b_row), k, c);
+                let c = &mut c[done..];
+                for l in 0..if c.is_empty() { 0 } else { k } {
+                    let (factor, b) = (a[l * a_column], &b[l * b_row + done..][..c.len()]);
+                    for j in 0..c.len() {
+                        c[j] += factor * b[j];
                     }
-                    *c = sums;
-                    done += LANES;
                 }
+                continue;
             }
-            for (j, c) in c.iter_mut().enumerate().skip(done) {
+            for (j, c) in c.iter_mut().enumerate() {
                 for l in 0..k {
                     *c += a[l * a_column] * b[l * b_row + j * b_column];
                 }
@@ -277,10 +329,42 @@ impl<T: Real> Kernel for Tiny<'_, T> {
     }
 }
 
+/// Adds to a row of the product from column `done` on, as many elements at a time as fit a whole number of times: they stay in registers
+/// while the rows of `b` go by. Gives the first column that is left.
+#[inline(always)]
+fn columns<T: Real, const LANES: usize>(
+    mut done: usize,
+    (a, a_column): (&[T], usize),
+    (b, b_row): (&[T], usize),
+    k: usize,
+    c: &mut [T],
+) -> usize {
+    while let Some(c) = c[done..].first_chunk_mut::<LANES>() {
+        let mut sums = *c;
+        for l in 0..k {
+            let factor = a[l * a_column];
+            let Some(b) = b[l * b_row + done..].first_chunk::<LANES>() else { break };
+            for q in 0..LANES {
+                sums[q] += factor * b[q];
+            }
+        }
+        *c = sums;
+        done += LANES;
+    }
+    done
+}
+
 /// Σ aᵢbᵢ of two slices of one length.
 #[inline(always)]
 fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     const LANES: usize = 8;
+    if a.len() < LANES {
+        let mut sum = T::ZERO;
+        for i in 0..a.len().min(b.len()) {
+            sum += a[i] * b[i];
+        }
+        return sum;
+    }
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let mut lanes = [T::ZERO; LANES];
     for i in 0..a.len().min(b.len()) {

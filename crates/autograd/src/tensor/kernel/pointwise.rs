@@ -395,12 +395,14 @@ fn map_arrays<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor
 
 /// Computes a function of `N` operands, part by part.
 fn map_by<T: Real, const N: usize>(x: [&Tensor<T>; N], rule: &Rule<'_, T, N, 0, 0, 1>) -> Result<Tensor<T>, Error> {
+    // The shape of small operands that are alike is not moved.
+    if x[1..].iter().all(|other| other.shape() == x[0].shape()) && is_small(x[0].shape(), x.into_iter()) {
+        let mut y = overwritten(x[0].len())?;
+        Group { x: x.map(Tensor::as_slice), dx: [], rest: [] }.compute(rule, &mut [&mut y[..]]);
+        return Ok(Tensor::made(x[0].shape(), y));
+    }
     let shape = common_shape(x.into_iter())?;
     let mut y = overwritten(shape.len())?;
-    if is_small(&shape, x.into_iter()) {
-        Group { x: x.map(Tensor::as_slice), dx: [], rest: [] }.compute(rule, &mut [&mut y[..]]);
-        return Ok(Tensor::of(shape, y));
-    }
     in_parts(&mut y, &|start, y| {
         fill(&mut Sources { x: sources(x, &shape)?, dx: [], rest: [] }, rule, start, y);
         Ok(())
@@ -578,19 +580,19 @@ fn gradients_by<T: Real, const N: usize>(
     needs: [bool; N],
     rule: &Rule<'_, T, N, 0, 2, N>,
 ) -> Result<[Option<Tensor<T>>; N], Error> {
-    let shape = *y.shape();
+    let shape = y.shape();
     let is_summed: [bool; N] = from_fn(|k| needs[k] && x[k].len() != shape.len());
     let mut straight: [Option<Buffer<T>>; N] = [const { None }; N];
     for k in (0..N).filter(|&k| needs[k] && !is_summed[k]) {
         straight[k] = Some(overwritten(shape.len())?);
     }
-    if is_small(&shape, x.into_iter().chain([g])) {
+    if is_small(shape, x.into_iter().chain([g])) {
         let mut out = straight.each_mut().map(|buffer| buffer.as_deref_mut().unwrap_or_default());
         Group { x: x.map(Tensor::as_slice), dx: [], rest: [y.as_slice(), g.as_slice()] }.compute(rule, &mut out);
-        return Ok(from_fn(|k| straight[k].take().map(|elements| Tensor::of(*x[k].shape(), elements))));
+        return Ok(from_fn(|k| straight[k].take().map(|elements| Tensor::made(x[k].shape(), elements))));
     }
     let run = |start: usize, len: usize, targets| {
-        let sources = Sources { x: sources(x, &shape)?, dx: [], rest: [Source::new(y, &shape)?, Source::new(g, &shape)?] };
+        let sources = Sources { x: sources(x, shape)?, dx: [], rest: [Source::new(y, shape)?, Source::new(g, shape)?] };
         let mut part = Part { sources, start, len, targets };
         part.run(rule);
         Ok::<_, Error>(part.targets)
@@ -605,7 +607,7 @@ fn gradients_by<T: Real, const N: usize>(
         let mut targets = [const { Target::Nowhere }; N];
         for k in 0..N {
             if is_summed[k] {
-                targets[k] = Target::Summed(Sums::new(&shape, x[k].shape())?, overwritten(BLOCK.min(shape.len()))?);
+                targets[k] = Target::Summed(Sums::new(shape, x[k].shape())?, overwritten(BLOCK.min(shape.len()))?);
             } else if let Some(slice) = slices[k].as_mut().and_then(Iterator::next) {
                 targets[k] = Target::Straight(slice);
             }
@@ -706,12 +708,17 @@ fn tangent_by<T: Real, const N: usize>(
     dx: [&Tensor<T>; N],
     rule: &Rule<'_, T, N, N, 1, 1>,
 ) -> Result<Tensor<T>, Error> {
-    let shape = *y.shape();
+    let shape = y.shape();
     let mut dy = overwritten(shape.len())?;
+    if is_small(shape, x.into_iter().chain(dx)) {
+        let group = Group { x: x.map(Tensor::as_slice), dx: dx.map(Tensor::as_slice), rest: [y.as_slice()] };
+        group.compute(rule, &mut [&mut dy[..]]);
+        return Ok(Tensor::made(shape, dy));
+    }
     in_parts(&mut dy, &|start, dy| {
-        let mut sources = Sources { x: sources(x, &shape)?, dx: sources(dx, &shape)?, rest: [Source::new(y, &shape)?] };
+        let mut sources = Sources { x: sources(x, shape)?, dx: sources(dx, shape)?, rest: [Source::new(y, shape)?] };
         fill(&mut sources, rule, start, dy);
         Ok(())
     })?;
-    Ok(Tensor::of(shape, dy))
+    Ok(Tensor::made(shape, dy))
 }
