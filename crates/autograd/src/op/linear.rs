@@ -58,6 +58,10 @@ impl Op<2> for MatMul {
         matmul::matmul(&self.product(a.shape(), b.shape())?, a, b)
     }
 
+    fn forward_onto<T: Real>(&self, [a, b]: [&Tensor<T>; 2], sum: &mut [T]) -> bool {
+        self.product(a.shape(), b.shape()).map(|product| product.run(a.as_slice(), b.as_slice(), sum, true)).is_ok()
+    }
+
     /// With A and B as they are multiplied: dA = G Bᵀ and dB = Aᵀ G, each transposed where its operand is, and summed over the batch
     /// along which its operand was stretched.
     fn vjp<T: Real, A: Algebra<T>>(&self, [a, b]: [&A; 2], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
