@@ -197,12 +197,13 @@ impl Op<3> for Linear {
         }
     }
     fn jvp<T: Real, A: Algebra<T>>(&self, [x, weight, _]: [&A; 3], y: &A, [dx, dw, db]: [Option<&A>; 3]) -> Option<A> {
-        let parts = [
-            dx.map(|dx| dx.matmul_as(weight, false, true)),
-            dw.map(|dw| x.matmul_as(dw, false, true)),
-            db.map(|db| db.broadcast_as(&y.shape())),
-        ];
-        parts.into_iter().flatten().reduce(|a, b| a.add(&b))
+        let through = dx.map(|dx| dx.matmul_as(weight, false, true));
+        let moved = match (dw, db) {
+            (Some(dw), Some(db)) => Some(A::call(linear(), &[x, dw, db])),
+            (Some(dw), None) => Some(x.matmul_as(dw, false, true)),
+            (None, db) => db.map(|db| db.broadcast_as(&y.shape())),
+        };
+        through.into_iter().chain(moved).reduce(|a, b| a.add(&b))
     }
 }
 
