@@ -310,6 +310,56 @@ fn wrong_rules_are_refused_and_say_what_is_wrong() {
     assert!(matches!(g.grad(g.apply(Nan, [x]).sum(), [x])[0].value().unwrap_err().kind(), ErrorKind::NonFinite(_)));
 }
 
+/// x·w with a rule that adds products, one of them turned round or with a factor that is NaN.
+#[derive(Debug)]
+struct Mistaken {
+    is_turned: bool,
+    factor: f64,
+}
+
+impl Op<2> for Mistaken {
+    fn name(&self) -> &'static str {
+        "mistaken"
+    }
+    fn forward<T: Real>(&self, [x, w]: [&Tensor<T>; 2]) -> Result<Tensor<T>, Error> {
+        x.matmul(w)
+    }
+    // In forward mode the rule is not asked.
+    fn linearity(&self) -> Linearity {
+        Linearity::Multilinear
+    }
+    fn vjp<T: Real, A: Algebra<T>>(&self, [x, w]: [&A; 2], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        out.add_matmul(0, g, false, w, true);
+        let g = g.mul_lit(self.factor);
+        if self.is_turned { out.add_matmul(1, &g, true, x, false) } else { out.add_matmul(1, x, true, &g, false) }
+    }
+}
+
+#[test]
+fn wrong_products_in_rules_are_found_where_only_their_tangents_are_wanted() {
+    let (x, w) = (tensor![[1.0, 2.0], [3.0, 4.0]], tensor![[1.0, 0.5, 2.0], [-1.0, 1.0, 3.0]]);
+    let both = |is_turned, factor| {
+        let f = functional::closure(move |[x, w]: [V<'_>; 2]| x.graph().apply(Mistaken { is_turned, factor }, [x, w]).tanh().sum());
+        (functional::hvp(f, [&x, &w], [&x, &w]), functional::value_grad_and_hvp(f, [&x, &w], [&x, &w]))
+    };
+    let (right, with_gradient) = both(false, 1.0);
+    for (a, b) in right.unwrap().iter().zip(with_gradient.unwrap().2) {
+        assert!(a.sub(&b).unwrap().as_slice().iter().all(|d| d.abs() < 1e-14), "{a} {b}");
+    }
+    for (wrong, message) in [
+        (
+            both(true, 1.0),
+            "mistaken([2, 2], [2, 3]): the gradient rule gave input 1 a gradient of shape [3, 2], but the input has shape [2, 3]",
+        ),
+        (both(false, f64::NAN), "mistaken([2, 2], [2, 3]): element [0, 0] of the gradient that the rule gives input 1 is NaN"),
+    ] {
+        for error in [wrong.0.unwrap_err(), wrong.1.unwrap_err()] {
+            assert!(error.to_string().starts_with(message), "{error}");
+            assert!(error.location().is_some_and(|at| at.file().ends_with("custom.rs")), "{error}");
+        }
+    }
+}
+
 /// The identity with a rule of 0/0.
 #[derive(Debug)]
 struct Nan;

@@ -341,6 +341,68 @@ fn variables_may_be_given_as_slices() {
     assert!(g.grad(y, &Vec::new()).is_empty());
 }
 
+/// A function of the first input as `Op::vjp` may add to its gradient, all in one: whole, stretched, at places, as products of matrices.
+fn used_in_every_way<'g>([w, a, b]: [V<'g>; 3]) -> V<'g> {
+    let product = w.matmul(w) + a.matmul(w).linear(w, b) + w.matmul_as(a, true, true);
+    let batch = a.reshape([3, 1, 3]).matmul(w).square().sum();
+    let places = w.slice(0, 0..2).matmul(w.diagonal(0, 0, 1)).sin().sum();
+    let g = w.graph();
+    // The gradient of a gradient, and a part that is computed again.
+    let [inner] = g.grad((w.tanh() * a).square().sum(), [w]);
+    let part = g.checkpoint(|| (w * b).sigmoid().matmul(a).square().mean());
+    product.square().sum() + batch + places + w.sum().sin() + inner.matmul(w).sum() + part + w.matmul(w).matmul(w).matrix_trace()
+}
+
+#[test]
+fn a_hessian_product_without_the_gradient_is_the_same() {
+    let (w, a, b) = (draw(&[3, 3], 1), draw(&[3, 3], 2), draw(&[3], 3));
+    let zeros = Tensor::zeros([3, 3]).unwrap();
+    for v in [[draw(&[3, 3], 4), draw(&[3, 3], 5), draw(&[3], 6)], [draw(&[3, 3], 7), zeros.clone(), Tensor::zeros([3]).unwrap()]] {
+        let (value, product) = functional::value_and_hvp(used_in_every_way, [&w, &a, &b], each(&v)).unwrap();
+        let (also, _, with_gradient) = functional::value_grad_and_hvp(used_in_every_way, [&w, &a, &b], each(&v)).unwrap();
+        let reverse = functional::vhp(used_in_every_way, [&w, &a, &b], each(&v)).unwrap();
+        assert_eq!(value, also);
+        for k in 0..3 {
+            close(&product[k], &with_gradient[k], 1e-13);
+            close(&product[k], &reverse[k], 1e-12);
+        }
+    }
+    // One that is linear, one that is not used, one that is the result itself.
+    let [by_w, by_a] = functional::hvp(|[w, a]| (w.matmul(w.graph().constant(&b)) * 2.0 + a * 0.0).sum(), [&w, &b], [&w, &b]).unwrap();
+    assert_eq!((by_w, by_a), (zeros.clone(), Tensor::zeros([3]).unwrap()));
+    let [by_w, by_a] = functional::hvp(|[w, _]| w.square().sum(), [&w, &a], [&a, &w]).unwrap();
+    assert_eq!((by_w, by_a), (a.mul_lit(2.0).unwrap(), zeros));
+    assert_eq!(functional::hvp(|[x]| x, [&tensor![[2.0]]], [&tensor![[1.0]]]).unwrap(), [tensor![[0.0]]]);
+}
+
+#[test]
+fn hooks_of_inputs_see_the_gradient_in_a_hessian_product() {
+    let w = draw(&[3, 2], 2);
+    let f = closure(|[w]| w.graph().constant(draw(&[4, 3], 1)).matmul(w).tanh().square().sum());
+    let (send, receive) = std::sync::mpsc::channel();
+    let looked_at = |w: V<'_>| {
+        w.on_grad(move |d| {
+            send.send(d.clone()).ok();
+            None
+        });
+    };
+    let [product] = functional::hvp(
+        |[w]| {
+            looked_at(w);
+            f([w])
+        },
+        [&w],
+        [&w],
+    )
+    .unwrap();
+    close(&product, &functional::hvp(f, [&w], [&w]).unwrap()[0], 1e-13);
+    let seen: Vec<_> = receive.try_iter().collect();
+    assert_eq!(seen.len(), 1);
+    close(&seen[0], &functional::grad(f, [&w]).unwrap()[0], 1e-13);
+    let replaced = functional::hvp(|[w]| w.on_grad(|d| d.mul_lit(2.0).ok()).square().sum(), [&w], [&w]).unwrap_err();
+    assert!(matches!(replaced.kind(), ErrorKind::HookDerivative { .. }), "{replaced}");
+}
+
 #[test]
 fn linear_maps_can_be_applied_again_and_again() {
     let x = point();

@@ -4,6 +4,7 @@ use std::panic::Location;
 
 use crate::{
     error::{Error, ErrorKind},
+    forward,
     graph::{Graph, Node, Tape},
     guard::{Guard, NonFinite, Offence},
     op::{self, Erased, Place, Sink, Value},
@@ -391,12 +392,42 @@ impl<'g, T: Real> Pending<'g, T> {
     }
 }
 
+/// The gradients of some leaves, of which the tangents alone are wanted. No rule reads them: their tangents come together as tensors, and a
+/// product that is part of one is not computed itself.
+pub(crate) struct Ends<T: Real> {
+    /// By node; empty where a gradient is recorded as any other.
+    slots: Vec<Slot<T>>,
+}
+
+impl<T: Real> Ends<T> {
+    /// Of leaves whose gradients are not looked at by a hook, either.
+    pub(crate) fn new(graph: &Graph<T>, leaves: &[Var<'_, T>]) -> Self {
+        let tape = graph.tape.borrow();
+        let mut slots = vec![Slot::Empty; leaves.iter().map(|leaf| leaf.id() as usize + 1).max().unwrap_or_default()];
+        for leaf in leaves.iter().filter(|leaf| !tape.hooks.contains_key(&leaf.id())) {
+            slots[leaf.id() as usize] = Slot::Zero;
+        }
+        Ends { slots }
+    }
+
+    fn has(&self, id: u32) -> bool {
+        self.slots.get(id as usize).is_some_and(|slot| !matches!(slot, Slot::Empty))
+    }
+
+    /// The tangent that has come together for a leaf, if any has.
+    pub(crate) fn take(&mut self, id: u32, shape: &Shape) -> Result<Option<Tensor<T>>, Error> {
+        self.slots.get_mut(id as usize).map_or(Ok(None), |slot| std::mem::replace(slot, Slot::Empty).into_gradient(shape))
+    }
+}
+
 /// Collects the gradients of one node's inputs as variables.
 pub(crate) struct Variables<'a, 'g, T: Real> {
     pub(crate) x: &'a [Var<'g, T>],
     /// By place on the path.
     pub(crate) slots: &'a mut [Pending<'g, T>],
     pub(crate) path: &'a Path,
+    /// Where tangents alone are wanted.
+    pub(crate) ends: Option<&'a mut Ends<T>>,
     pub(crate) op: &'a dyn Erased,
     /// Which numbers may stand in a gradient of which node.
     pub(crate) guard: Option<(Guard, u32)>,
@@ -426,6 +457,33 @@ impl<'g, T: Real> Variables<'_, 'g, T> {
         let incoming: op::Few<Tensor<T>> = self.incoming.iter().filter_map(|g| g.value().ok()).collect();
         let error = NonFinite::of_gradient(&graph.tape.borrow(), id, guard, found, &incoming);
         graph.poison(Error::non_finite(error))
+    }
+
+    /// Where the tangent alone of the gradient of input `k` is wanted: lets `add` add that of a contribution, and says whether it has. What
+    /// does not move, or is an error, is recorded, so that it can be told why.
+    fn add_tangent(
+        &mut self,
+        k: usize,
+        tangent: impl FnOnce() -> Result<Option<Tensor<T>>, Error>,
+        add: impl FnOnce(&mut Tensors<'_, T>, Value<T>),
+    ) -> bool {
+        let (Some(ends), Some(x)) = (&mut self.ends, self.x.get(k)) else { return false };
+        if !ends.has(x.id()) {
+            return false;
+        }
+        let Ok(Some(tangent)) = tangent() else { return false };
+        let inputs: op::Few<u32> = self.x.iter().map(|x| x.id()).collect();
+        let outcome = {
+            let tape = x.graph().tape.borrow();
+            let mut sink = Tensors::new(&tape, &inputs, &mut ends.slots, None);
+            add(&mut sink, Value::Tensor(tangent));
+            sink.outcome()
+        };
+        if let Err(Fault::Failed(error)) = outcome {
+            let error = self.poison(x.graph(), error.kind().clone());
+            self.add(k, error);
+        }
+        true
     }
 
     /// Makes an error the gradient of every input.
@@ -475,21 +533,32 @@ impl<'g, T: Real> Sink<T, Var<'g, T>> for Variables<'_, 'g, T> {
     fn add(&mut self, k: usize, d: Var<'g, T>) {
         if let Some((place, d)) = self.accept(k, d, |full| Ok(*full)) {
             let d = self.looked_at(k, d);
+            if self.add_tangent(k, || d.tangent(), |sink, d| sink.add(k, d)) {
+                return;
+            }
             let slot = &mut self.slots[place].sum;
             *slot = Some(slot.map_or(d, |sum| sum + d));
         }
     }
 
     fn add_stretched(&mut self, k: usize, d: Var<'g, T>) {
-        let d = match self.x.get(k).map(|x| x.shape()) {
-            Some(Ok(full)) if d.shape().is_ok_and(|shape| shape != full) => d.broadcast_as(&full),
-            _ => d,
-        };
+        if let (Some(Ok(full)), Ok(shape)) = (self.x.get(k).map(|x| x.shape()), d.shape())
+            && shape != full
+        {
+            let can_stay = self.guard.is_none() && shape.stretches_to(&full);
+            if can_stay && self.add_tangent(k, || d.tangent(), |sink, d| sink.add_stretched(k, d)) {
+                return;
+            }
+            return self.add(k, d.broadcast_as(&full));
+        }
         self.add(k, d);
     }
 
     fn add_at(&mut self, k: usize, place: &Place, d: Var<'g, T>) {
         if let Some((slot, d)) = self.accept(k, d, |full| place.shape(full)) {
+            if self.add_tangent(k, || d.tangent(), |sink, d| sink.add_at(k, place, d)) {
+                return;
+            }
             if d.shape().is_ok() {
                 self.slots[slot].parts.push((place.clone(), d));
             } else {
@@ -506,7 +575,18 @@ impl<'g, T: Real> Sink<T, Var<'g, T>> for Variables<'_, 'g, T> {
             let (a_shape, b_shape) = (shape(a), shape(b));
             let product = Product::new(&a_shape, transpose_a, &b_shape, transpose_b);
             let d = match product.and_then(|product| product.sum_to(&to)) {
-                Ok(_) => a.graph().call(op::linear::matmul_summed(transpose_a, transpose_b, &to), &[*a, *b]),
+                Ok(_) => {
+                    let product = op::linear::matmul_summed(transpose_a, transpose_b, &to);
+                    let tangent = || {
+                        let (x, dx) = ([a.value()?, b.value()?], [a.tangent()?, b.tangent()?]);
+                        forward::multilinear(product.op(), &x.each_ref(), &dx.each_ref().map(Option::as_ref))
+                    };
+                    // To be looked at, it must be there.
+                    if self.guard.is_none() && self.add_tangent(k, tangent, |sink, d| sink.add(k, d)) {
+                        return;
+                    }
+                    a.graph().call(product, &[*a, *b])
+                }
                 Err(_) => a.matmul_as(*b, transpose_a, transpose_b),
             };
             self.add(k, d);

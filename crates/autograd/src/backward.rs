@@ -5,7 +5,7 @@
 use std::{cell::RefMut, panic::Location, sync::Arc};
 
 use crate::{
-    accumulate::{Fault, Pending, Seen, Slot, Tensors, Variables},
+    accumulate::{Ends, Fault, Pending, Seen, Slot, Tensors, Variables},
     error::{Error, ErrorKind, SCALAR_HINT},
     graph::{Graph, Kind, LeafId, Tape, binding::Bindings, segment::Restored, spare::List},
     guard::{Guard, NonFinite, Offence},
@@ -492,19 +492,58 @@ pub(crate) fn grad<'g, T: Real>(
     at: &'static Location<'static>,
 ) -> Vec<Var<'g, T>> {
     let name = if cotangent.is_some() { "vjp" } else { "grad" };
-    let reject = |error: Error| vec![graph.poison(error.in_op(name, Vec::new).at(at)); wrt.len()];
+    match recorded(graph, root, cotangent, wrt, None, (name, at)) {
+        Ok(found) => {
+            let mut ways = None;
+            let all = found.into_iter().zip(wrt);
+            all.map(|(found, x)| found.unwrap_or_else(|| zero_gradient(root, *x, &mut ways, name, at))).collect()
+        }
+        Err(error) => vec![graph.poison(error); wrt.len()],
+    }
+}
+
+/// The tangent of a gradient; or the gradient, if it has none or is an error.
+pub(crate) type Tangent<'g, T> = Result<Tensor<T>, Var<'g, T>>;
+
+/// The tangents of the gradients of a scalar by some leaves, in forward mode.
+pub(crate) fn grad_tangents<'g, T: Real>(
+    graph: &'g Graph<T>,
+    root: Var<'g, T>,
+    wrt: &[Var<'g, T>],
+    at: &'static Location<'static>,
+) -> Result<Vec<Tangent<'g, T>>, Error> {
+    let mut ends = Ends::new(graph, wrt);
+    let found = recorded(graph, root, None, wrt, Some(&mut ends), ("grad", at))?;
+    let (mut ways, all) = (None, found.into_iter().zip(wrt));
+    let tangent_of = |(found, x): (Option<Var<'g, T>>, &Var<'g, T>)| {
+        let tangent = ends.take(x.id(), &x.shape()?)?;
+        Ok(match (found, tangent) {
+            (Some(error), _) if error.soundness().is_err() => Err(error),
+            (_, Some(tangent)) => Ok(tangent),
+            (found, None) => Err(found.unwrap_or_else(|| zero_gradient(root, *x, &mut ways, "grad", at))),
+        })
+    };
+    all.map(tangent_of).collect()
+}
+
+/// The gradients of `root` by `wrt`, as variables; none by what it does not depend on, or by an end to which only tangents came.
+fn recorded<'g, T: Real>(
+    graph: &'g Graph<T>,
+    root: Var<'g, T>,
+    cotangent: Option<Var<'g, T>>,
+    wrt: &[Var<'g, T>],
+    mut ends: Option<&mut Ends<T>>,
+    (name, at): (&'static str, &'static Location<'static>),
+) -> Result<Vec<Option<Var<'g, T>>>, Error> {
     let all: Few<Var<'g, T>> = [root].into_iter().chain(cotangent).chain(wrt.iter().copied()).collect();
     if let Some(error) = graph.refusal(&all, at) {
-        return reject(error);
+        return Err(error.in_op(name, Vec::new).at(at));
     }
     let first = root.value().and_then(|value| match cotangent {
         Some(cotangent) => seed(&value, Some(&cotangent.value()?)).map(|_| cotangent),
         None => seed(&value, None).map(|one| graph.leaf(one, false, at)),
     });
-    let first = match first {
-        Ok(first) => first,
-        Err(error) => return reject(error.in_op(name, || root.shape().into_iter().collect())),
-    };
+    let first = first.map_err(|error| error.in_op(name, || root.shape().into_iter().collect()).at(at))?;
 
     let path = Path::between(graph, &[root], wrt);
     let mut slots: Vec<Pending<'g, T>> = Vec::new();
@@ -546,7 +585,15 @@ pub(crate) fn grad<'g, T: Real>(
             let x: Few<Var<'g, T>> = inputs.iter().map(|&x| Var::new(graph, x)).collect();
             let y: Few<Var<'g, T>> = (id..id + outputs).map(|y| Var::new(graph, y)).collect();
             let incoming: Few<Var<'g, T>> = g.iter().flatten().copied().collect();
-            let mut sink = Variables { x: &x, slots: &mut slots, path: &path, op: handle.op(), guard: None, incoming: &incoming };
+            let mut sink = Variables {
+                x: &x,
+                slots: &mut slots,
+                path: &path,
+                ends: ends.as_deref_mut(),
+                op: handle.op(),
+                guard: None,
+                incoming: &incoming,
+            };
             if let Some(bad) = g.iter().flatten().find(|g| g.shape().is_err()) {
                 // No rule sees an error: it is the gradient of everything further back.
                 return sink.spoil(*bad);
@@ -561,20 +608,20 @@ pub(crate) fn grad<'g, T: Real>(
     }
     restored.finish(&mut graph.tape.borrow_mut());
 
-    let of = |x: &Var<'g, T>| path.place(x.id()).and_then(|place| found[place]);
-    let cuts = if wrt.iter().all(|x| of(x).is_some()) { Vec::new() } else { graph.tape.borrow().ways(&[root.id()]) };
-    wrt.iter().map(|x| of(x).unwrap_or_else(|| zero_gradient(root, *x, &cuts, name, at))).collect()
+    Ok(wrt.iter().map(|x| path.place(x.id()).and_then(|place| found[place])).collect())
 }
 
 /// The gradient by a variable that the root does not depend on, or why there cannot be one: what was cut off is not taken for 0.
 fn zero_gradient<'g, T: Real>(
     root: Var<'g, T>,
     x: Var<'g, T>,
-    ways: &[Way],
+    ways: &mut Option<Vec<Way>>,
     name: &'static str,
     at: &'static Location<'static>,
 ) -> Var<'g, T> {
     let graph = x.graph();
+    // One pass over the tape for all of them.
+    let ways = ways.get_or_insert_with(|| graph.tape.borrow().ways(&[root.id()]));
     let is_lost = !graph.tape.borrow().node(x.id()).needs_gradient || matches!(ways.get(x.id() as usize), Some(Way::Cut(..)));
     let zeros = x.shape().and_then(|shape| {
         if is_lost { Err(ErrorKind::NoGradient { why: x.why_no_gradient(&[root.id()]) }.into()) } else { Tensor::filled(T::ZERO, shape) }

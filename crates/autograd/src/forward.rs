@@ -172,7 +172,7 @@ fn transposed<'g, T: Real>(
     let path = Path::of(x.iter().zip(dx).filter(|(_, dx)| dx.is_some()).map(|(x, _)| x.id()).collect());
     let mut slots: Vec<Pending<'g, T>> = Vec::new();
     slots.resize_with(path.len(), Pending::default);
-    let mut sink = Variables { x, slots: &mut slots, path: &path, op, guard: None, incoming: &u };
+    let mut sink = Variables { x, slots: &mut slots, path: &path, ends: None, op, guard: None, incoming: &u };
     let g: Few<_> = u.iter().map(Some).collect();
     T::typed(op).vjp_recorded(&x.iter().collect::<Few<_>>(), &y.iter().collect::<Few<_>>(), &g, &mut sink);
     let parts = path.ascending().filter_map(|(place, id)| {
@@ -185,6 +185,28 @@ fn transposed<'g, T: Real>(
         Some(sum) if sum.id() > u[u.len() - 1].id() => Few::from_vec(backward::grad(graph, sum, None, &u, at)),
         _ => y.iter().map(|y| zeros(*y, at)).collect(),
     }
+}
+
+/// The forward derivative of an operation that is linear in each input: the sum of its values, with the direction in the place of one input
+/// after the other. Its own value is not needed.
+pub(crate) fn multilinear<T: Real>(op: &dyn Erased, x: &[&Tensor<T>], dx: &[Option<&Tensor<T>>]) -> Result<Option<Tensor<T>>, Error> {
+    let mut sum: Option<Tensor<T>> = None;
+    for (k, dx) in dx.iter().enumerate() {
+        let Some(dx) = dx else { continue };
+        let mut factors: Few<&Tensor<T>> = x.iter().copied().collect();
+        factors[k] = dx;
+        if let Some(elements) = sum.as_mut().and_then(Tensor::unique_mut)
+            && T::typed(op).forward_onto(&factors, elements)
+        {
+            continue;
+        }
+        let part = T::typed(op).forward(&factors)?;
+        sum = Some(match sum {
+            Some(sum) => sum.add(&part)?,
+            None => part,
+        });
+    }
+    Ok(sum)
 }
 
 /// The forward derivatives of all outputs of one operation, as tensors: in the same pass as the value, from the same rules. `None` of an
@@ -230,18 +252,8 @@ pub(crate) fn pushed<T: Real>(
             Ok(T::typed(op).forward_all(&parts).map_err(blamed)?.into_iter().map(Some).collect())
         }
         Linearity::Multilinear if y.len() == 1 => {
-            let mut sum: Option<Tensor<T>> = None;
-            for (k, dx) in dx.iter().enumerate() {
-                if let Some(dx) = dx {
-                    let mut factors = crate::op::tensors(x.iter().copied())?;
-                    factors[k] = dx;
-                    let part = T::typed(op).forward(&factors).map_err(blamed)?;
-                    sum = Some(match sum {
-                        Some(sum) => sum.add(&part)?,
-                        None => part,
-                    });
-                }
-            }
+            let x = crate::op::tensors(x.iter().copied())?;
+            let sum = multilinear(op, &x, dx).map_err(blamed)?;
             Ok(Few::from_iter([sum]))
         }
         _ if op.is_first_order() => Err(blamed(ErrorKind::FirstOrderOnly { wanted: "forward derivative" }.into())),

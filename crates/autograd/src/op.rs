@@ -157,6 +157,12 @@ pub trait Op<const N: usize>: Debug + Send + Sync + 'static {
         false
     }
 
+    /// Adds the value to `sum`, which has its shape, where that is shorter than to add it afterwards; whether it has.
+    #[doc(hidden)]
+    fn forward_onto<T: Real>(&self, _x: [&Tensor<T>; N], _sum: &mut [T]) -> bool {
+        false
+    }
+
     /// The value on single numbers, where there is a shorter way to it.
     #[doc(hidden)]
     fn forward_one<T: Real>(&self, _x: [T; N]) -> Option<T> {

@@ -118,7 +118,8 @@ where
 /// # Ok::<(), autograd::Error>(())
 /// ```
 ///
-/// Where several products at one point are wanted, [`hessian_product`] records the function only once.
+/// The last step of the way back is left out for the gradient itself, as far as it is a product of matrices: with the gradient
+/// ([`value_grad_and_hvp`]) it costs more. Where several products at one point are wanted, [`hessian_product`] records the function only once.
 ///
 /// # Errors
 /// As [`hessian`]; a direction of another shape than its input.
@@ -127,7 +128,7 @@ pub fn hvp<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N], v: [&Tensor<T>;
 where
     F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
 {
-    value_grad_and_hvp(f, x, v).map(|(_, _, product)| product)
+    value_and_hvp(f, x, v).map(|(_, product)| product)
 }
 
 /// The Hessian of a scalar function at a point as a linear map. It owns its graph, with the gradients recorded on it, and can be asked again
@@ -203,7 +204,21 @@ pub fn value_and_hvp<T: Real, F, const N: usize>(f: F, x: [&Tensor<T>; N], v: [&
 where
     F: for<'g> FnOnce([Var<'g, T>; N]) -> Var<'g, T>,
 {
-    value_grad_and_hvp(f, x, v).map(|(value, _, product)| (value, product))
+    let at = Location::caller();
+    let g = Graph::new();
+    let leaves = duals(&g, x, v, "hvp", at)?;
+    let y = f(leaves);
+    let value = evaluated(&g, y, at)?;
+    let tangents = T::grad_tangents(&g, y, &leaves, at)?;
+    for gradient in tangents.iter().filter_map(|tangent| tangent.as_ref().err()) {
+        gradient.soundness()?;
+    }
+    let mut tangents = tangents.into_iter();
+    let products = try_map(leaves, |leaf| match tangents.next().unwrap_or(Err(leaf)) {
+        Ok(tangent) => Ok(tangent),
+        Err(gradient) => tangent_of(gradient, &leaves, &v).map_err(|error| error.in_op("hvp", Vec::new).at(at)),
+    });
+    Ok((value, products?))
 }
 
 /// The value of a function, its gradients and its [`hvp`], all from one recording.

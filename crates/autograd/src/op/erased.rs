@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::{Linearity, MAX_ONES, MultiOp, Op, Sink, Value, Variadic};
 use crate::{
-    backward::{self, Gradients, Root},
+    backward::{self, Gradients, Root, Tangent},
     elementary::{Derivation, Side},
     error::{Error, ErrorKind},
     forward,
@@ -40,6 +40,11 @@ pub trait Typed<T: Real> {
     fn vjp(&self, x: &[&Value<T>], y: &[&Value<T>], g: &[Option<&Value<T>>], out: &mut dyn Sink<T, Value<T>>);
     #[doc(hidden)]
     fn vjp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &[&Var<'g, T>], g: &[Option<&Var<'g, T>>], out: &mut dyn Sink<T, Var<'g, T>>);
+    /// Adds the value to `sum`, which has its shape, where that is shorter than to add it afterwards; whether it has.
+    #[doc(hidden)]
+    fn forward_onto(&self, _x: &[&Tensor<T>], _sum: &mut [T]) -> bool {
+        false
+    }
     /// The value on single numbers, if there is a shorter way to it.
     #[doc(hidden)]
     fn forward_one(&self, _x: &[T]) -> Option<T> {
@@ -133,6 +138,9 @@ impl<T: Real, O: Op<N>, B: Borrow<O>, const N: usize, const FOREIGN: bool> Typed
         if let (Ok(x), [y], [Some(g)]) = (exactly(x), y, g) {
             self.op.borrow().vjp(x, y, g, out);
         }
+    }
+    fn forward_onto(&self, x: &[&Tensor<T>], sum: &mut [T]) -> bool {
+        exactly(x).is_ok_and(|x| self.op.borrow().forward_onto(x, sum))
     }
     #[inline]
     fn forward_one(&self, x: &[T]) -> Option<T> {
@@ -404,6 +412,14 @@ pub trait Engine: Sized {
     ) -> Vec<Var<'g, Self>>
     where
         Self: Real;
+    fn grad_tangents<'g>(
+        graph: &'g Graph<Self>,
+        root: Var<'g, Self>,
+        wrt: &[Var<'g, Self>],
+        at: &'static Location<'static>,
+    ) -> Result<Vec<Tangent<'g, Self>>, Error>
+    where
+        Self: Real;
     fn jvp<'g>(root: Var<'g, Self>, wrt: &[Var<'g, Self>], dx: &[Var<'g, Self>], at: &'static Location<'static>) -> Var<'g, Self>
     where
         Self: Real;
@@ -470,6 +486,14 @@ macro_rules! engine {
                 at: &'static Location<'static>,
             ) -> Vec<Var<'g, $t>> {
                 backward::grad(graph, root, cotangent, wrt, at)
+            }
+            fn grad_tangents<'g>(
+                graph: &'g Graph<$t>,
+                root: Var<'g, $t>,
+                wrt: &[Var<'g, $t>],
+                at: &'static Location<'static>,
+            ) -> Result<Vec<Tangent<'g, $t>>, Error> {
+                backward::grad_tangents(graph, root, wrt, at)
             }
             fn jvp<'g>(root: Var<'g, $t>, wrt: &[Var<'g, $t>], dx: &[Var<'g, $t>], at: &'static Location<'static>) -> Var<'g, $t> {
                 forward::jvp(root, wrt, dx, at)

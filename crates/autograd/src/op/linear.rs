@@ -47,6 +47,10 @@ impl Op<2> for MatMul {
         matmul::matmul((a, self.transpose_a), (b, self.transpose_b), self.to.as_ref(), |_| false)
     }
 
+    fn forward_onto<T: Real>(&self, [a, b]: [&Tensor<T>; 2], sum: &mut [T]) -> bool {
+        matmul::add_matmul((a, self.transpose_a), (b, self.transpose_b), self.to.as_ref(), sum).is_ok()
+    }
+
     /// With A and B as they are multiplied: dA = G Bᵀ and dB = Aᵀ G, each transposed where its operand is, and summed over the batch
     /// along which its operand was stretched.
     fn vjp<T: Real, A: Algebra<T>>(&self, [a, b]: [&A; 2], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
@@ -183,12 +187,13 @@ impl Op<3> for Linear {
         }
     }
     fn jvp<T: Real, A: Algebra<T>>(&self, [x, weight, _]: [&A; 3], y: &A, [dx, dw, db]: [Option<&A>; 3]) -> Option<A> {
-        let parts = [
-            dx.map(|dx| dx.matmul_as(weight, false, true)),
-            dw.map(|dw| x.matmul_as(dw, false, true)),
-            db.map(|db| db.broadcast_as(&y.shape())),
-        ];
-        parts.into_iter().flatten().reduce(|a, b| a.add(&b))
+        let through = dx.map(|dx| dx.matmul_as(weight, false, true));
+        let moved = match (dw, db) {
+            (Some(dw), Some(db)) => Some(A::call(linear(), &[x, dw, db])),
+            (Some(dw), None) => Some(x.matmul_as(dw, false, true)),
+            (None, db) => db.map(|db| db.broadcast_as(&y.shape())),
+        };
+        through.into_iter().chain(moved).reduce(|a, b| a.add(&b))
     }
 }
 

@@ -52,7 +52,7 @@ impl<T: Real> Application<'_, T> {
         slots.resize_with(path.len(), Pending::default);
         let incoming: Few<_> = g.iter().zip(self.g).map(|(g, is_there)| is_there.map(|_| g)).collect();
         {
-            let mut sink = Variables { x: &x, slots: &mut slots, path: &path, op: self.op, guard: None, incoming: &[] };
+            let mut sink = Variables { x: &x, slots: &mut slots, path: &path, ends: None, op: self.op, guard: None, incoming: &[] };
             T::typed(self.op).vjp_recorded(&x.iter().collect::<Few<_>>(), &y.iter().collect::<Few<_>>(), &incoming, &mut sink);
         }
         let results: Vec<Option<u32>> =

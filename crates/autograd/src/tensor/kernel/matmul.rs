@@ -272,6 +272,19 @@ pub(crate) fn matmul<T: Real>(
     Ok(Tensor::of(product.shape, c))
 }
 
+/// Adds such a product to `sum`, which has its shape.
+pub(crate) fn add_matmul<T: Real>(
+    (a, transpose_a): (&Tensor<T>, bool),
+    (b, transpose_b): (&Tensor<T>, bool),
+    to: Option<&Shape>,
+    sum: &mut [T],
+) -> Result<(), Error> {
+    let product = Product::new(a.shape(), transpose_a, b.shape(), transpose_b)?;
+    let product = if let Some(to) = to { product.sum_to(to)? } else { product };
+    product.run(a.as_slice(), b.as_slice(), sum, true);
+    Ok(())
+}
+
 /// A sum of many products is divided into so many.
 const SUMS: usize = 8;
 /// Products of at most this many multiplications are done by plain loops: the library's preparations would cost more.
