@@ -32,6 +32,7 @@
 pub(crate) mod table;
 mod numeric;
 mod lane;
+mod omission;
 mod dual;
 mod expression;
 mod formula;
@@ -47,6 +48,7 @@ pub(crate) use expression::{latex_name, latex_number, number};
 pub use formula::{Derivation, Formula, Scratch, derivation};
 pub use lane::Lane;
 pub(crate) use numeric::Numeric;
+pub(crate) use omission::{has_whole_slopes, has_whole_value};
 pub use table::*;
 
 /// A function of `N` numbers, applied to tensors element by element.

@@ -9,8 +9,8 @@ use crate::real::Real;
 /// kernels sets it; a multiply-add in software would cost forty times as much. With it, what has no place in a loop of vectors is left out: sin,
 /// cos and tan of numbers beyond 7·10¹³ are NaN, and so is a comparison with NaN. The kernels compute again without it what is NaN.
 ///
-/// The products of the chain rule are 0 where a factor is 0, whatever the other is. A `PLAIN` number multiplies without looking: all is the
-/// same, unless the result is NaN, and then it has to be computed again too.
+/// The products of the chain rule, and others that mask, are 0 where a factor is 0, whatever the other is. A `PLAIN` number multiplies without
+/// looking: all is the same, unless the result is NaN, and then it has to be computed again too.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 #[repr(transparent)]
 pub struct Lane<T, const FMA: bool, const PLAIN: bool = false>(pub T);
@@ -23,10 +23,6 @@ macro_rules! lanes {
             fn lit(self, c: f64) -> Self {
                 Lane(T::of(c))
             }
-            #[inline(always)]
-            fn chained(self, other: Self) -> Self {
-                if PLAIN { Lane(self.0.unmasked_mul::<FMA>(other.0)) } else { self.masked_mul(other) }
-            }
             $(
                 #[inline(always)]
                 fn $name(self $(, $x: Self)* $($(, $p: $t)+)?) -> Self {
@@ -35,6 +31,10 @@ macro_rules! lanes {
             )*
         }
     };
+    (@value native masked_mul $this:ident ($a:ident, $b:ident) ()) => {
+        Lane(if PLAIN { $this.0.unmasked_mul::<FMA>($b.0) } else { Numeric::masked_mul::<FMA>($this.0, $b.0) })
+    };
+    (@value partial $($rest:tt)*) => { lanes!(@value native $($rest)*) };
     (@value native $name:ident $this:ident ($x0:ident $(, $x:ident)*) ($($p:ident),*)) => {
         Lane(<T as Numeric>::$name::<FMA>($this.0 $(, $x.0)* $(, $p)*))
     };

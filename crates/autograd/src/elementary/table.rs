@@ -4,7 +4,8 @@
 //! `kind Name: name(operands; parameters = sample) = y, value: how, d: [∂y/∂operand, …], kinks: [switch, …], on: [range, …];`
 //!
 //! - `kind` is `op` for what is written with an operator and `fun` for what is written as a method;
-//! - `value` is `native` for a numeric kernel, or a formula in other functions of the table;
+//! - `value` is `native` for a numeric kernel, `partial` for one that leaves something out in a loop of vectors (see [`Lane`](super::Lane)), or a
+//!   formula in other functions of the table;
 //! - a slope that is a literal is structural: 0 is never multiplied, 1 costs nothing;
 //! - `d: derived` leaves the slopes to the formula: they are those of its parts, by the chain rule;
 //! - `kinks` are the quantities whose sign decides the branch;
@@ -95,11 +96,11 @@ macro_rules! table {
             /// ln(1 + x), exact for small x.
             fun Ln1p: ln_1p(x) = y, value: native, d: [1.0 / (1.0 + x)], kinks: [], on: [(-0.5, 2.0)];
             /// Sine of an angle in radians.
-            fun Sin: sin(x) = y, value: native, d: [x.cos()], kinks: [], on: [(-3.0, 3.0)];
+            fun Sin: sin(x) = y, value: partial, d: [x.cos()], kinks: [], on: [(-3.0, 3.0)];
             /// Cosine of an angle in radians.
-            fun Cos: cos(x) = y, value: native, d: [-x.sin()], kinks: [], on: [(-3.0, 3.0)];
+            fun Cos: cos(x) = y, value: partial, d: [-x.sin()], kinks: [], on: [(-3.0, 3.0)];
             /// Tangent of an angle in radians.
-            fun Tan: tan(x) = y, value: native, d: [1.0 + y * y], kinks: [], on: [(-1.2, 1.2)];
+            fun Tan: tan(x) = y, value: partial, d: [1.0 + y * y], kinks: [], on: [(-1.2, 1.2)];
             /// Inverse sine, between −π/2 and π/2. NaN outside −1..=1.
             fun Asin: asin(x) = y, value: native, d: [((1.0 - x) * (1.0 + x)).rsqrt()], kinks: [], on: [(-0.9, 0.9)];
             /// Inverse cosine, between 0 and π. NaN outside −1..=1.
@@ -153,7 +154,7 @@ macro_rules! table {
             /// x where x > 0, else 0: the rectified linear unit. The slope at 0 is 0.
             fun Relu: relu(x) = y, value: native, d: [x.step()], kinks: [x], on: [(-2.0, 2.0)];
             /// x where x > 0, else `slope`·x. The slope at 0 is that of the negative side.
-            fun LeakyRelu: leaky_relu(x; slope: f64 = 0.01) = y, value: native,
+            fun LeakyRelu: leaky_relu(x; slope: f64 = 0.01) = y, value: partial,
                 d: [x.step().select(1.0, slope)], kinks: [x], on: [(-2.0, 2.0)];
             /// x where x > 0, else α(eˣ − 1): the exponential linear unit (Clevert et al. 2016). The slope at 0 is that of the negative side.
             fun Elu: elu(x; alpha: f64 = 1.3) = y, value: native,
@@ -196,17 +197,17 @@ macro_rules! table {
             fun Lerp: lerp(a, b, w) = y, value: (w.lt(0.5).select(a + w * (b - a), b - (b - a) * (1.0 - w))),
                 d: [1.0 - w, w, b - a], kinks: [], on: [(-2.0, 2.0), (-2.0, 2.0), (-0.5, 1.5)];
             /// 1 where a > b, else 0. The slope is 0 everywhere, as for the other comparisons.
-            fun Gt: gt(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            fun Gt: gt(a, b) = y, value: partial, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
             /// 1 where a ≥ b, else 0.
-            fun Ge: ge(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            fun Ge: ge(a, b) = y, value: partial, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
             /// 1 where a < b, else 0.
-            fun Lt: lt(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            fun Lt: lt(a, b) = y, value: partial, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
             /// 1 where a ≤ b, else 0.
-            fun Le: le(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            fun Le: le(a, b) = y, value: partial, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
             /// 1 where a = b, else 0.
-            fun Eq: eq(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            fun Eq: eq(a, b) = y, value: partial, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
             /// 1 where a ≠ b, else 0.
-            fun Ne: ne(a, b) = y, value: native, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
+            fun Ne: ne(a, b) = y, value: partial, d: [0.0, 0.0], kinks: [a - b], on: [(-2.0, 2.0), (-2.0, 2.0)];
             /// 1 where x is 0, else 0. The slope is 0 everywhere, as for the other logical operations, in which what is not 0 is true.
             fun LogicalNot: logical_not(x) = y, value: (x.eq(0.0)), d: derived, kinks: [x], on: [(-2.0, 2.0)];
             /// 1 where neither a nor b is 0, else 0.

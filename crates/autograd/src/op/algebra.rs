@@ -282,6 +282,10 @@ impl<T: Real> Algebra<T> for Value<T> {
                     // The incoming gradient may still have to be stretched.
                     Some(1.0) if x[k].is_shaped_like(y) => out.add_stretched(k, g.clone()),
                     Some(1.0) if g.is_shaped_like(y) => out.add(k, g.unstretched(x[k])),
+                    Some(1.0) => match sum_of_one(g, x[k], y) {
+                        Some(sum) => out.add_stretched(k, Value::Tensor(sum)),
+                        None => needs[k] = true,
+                    },
                     _ => needs[k] = true,
                 }
             }
@@ -308,6 +312,14 @@ impl<T: Real> Algebra<T> for Value<T> {
             }
         }
     }
+}
+
+/// What undoes broadcasting of `x` to `y`, if the gradient is one number, which was to be stretched: each sum is so many times that number.
+fn sum_of_one<T: Real>(g: &Value<T>, x: &Value<T>, y: &Value<T>) -> Option<Tensor<T>> {
+    let (Value::Tensor(g), Value::Tensor(x), Value::Tensor(y)) = (g, x, y) else { return None };
+    let (one, count) = (g.as_one()?, y.len().checked_div(x.len())?);
+    // A sum of −0 is 0.
+    (count > 0).then(|| Tensor::scalar(T::of(one.to_f64() * count as f64 + 0.0)))
 }
 
 impl<T: Real> Apply<T> for Var<'_, T> {

@@ -141,7 +141,7 @@ impl Op<1> for LogSoftmax {
     }
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         let (largest, sum) = shifted_sum(x, &Over::axes(self.0, true), false)?;
-        map(&function!(|x, m, s| (x - m) - s.ln()), [x, &largest, &sum])
+        map(&function!(|x, m, l| (x - m) - l), [x, &largest, &sum.ln()?])
     }
     /// dxᵢ = gᵢ − e^(yᵢ) Σⱼ gⱼ
     fn vjp<T: Real, A: Algebra<T>>(&self, _x: [&A; 1], y: &A, g: &A, out: &mut dyn Sink<T, A>) {

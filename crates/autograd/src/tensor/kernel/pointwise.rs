@@ -1,6 +1,6 @@
 //! Pointwise kernels: a function of N operands and its gradients, each in one pass over memory, with broadcasting undone on the fly.
 
-use std::array::from_fn;
+use std::{array::from_fn, hint::black_box};
 
 use super::{
     Buffer,
@@ -11,7 +11,7 @@ use super::{
     walk::Walk,
 };
 use crate::{
-    elementary::{Function, Lane, Slope, X, unrolled},
+    elementary::{Function, Lane, Slope, X, has_whole_slopes, has_whole_value, unrolled},
     error::Error,
     real::Real,
     shape::Shape,
@@ -125,7 +125,7 @@ fn sources<'a, T: Real, const N: usize>(x: [&'a Tensor<T>; N], to: &Shape) -> Re
 }
 
 /// What is computed for one element: `Q` numbers of three groups of others.
-trait Element<T, const N: usize, const D: usize, const L: usize, const Q: usize> {
+trait Element<T, const N: usize, const D: usize, const L: usize, const Q: usize>: Copy {
     fn at<const FMA: bool>(&self, x: [T; N], dx: [T; D], rest: [T; L]) -> [T; Q];
 }
 
@@ -150,6 +150,8 @@ type Steps<'f, T, const N: usize, const D: usize, const L: usize, const Q: usize
 /// What computes elements: whole steps, and one alone, where a step gave NaN, with all that steps leave out (see [`Lane`] and [`complete`]).
 struct Rule<'f, T, const N: usize, const D: usize, const L: usize, const Q: usize> {
     steps: &'f Steps<'f, T, N, D, L, Q>,
+    /// Whether the steps leave nothing out: then nobody looks for NaN.
+    is_whole: bool,
     one: &'f (dyn Fn([T; N], [T; D], [T; L]) -> [T; Q] + Sync + 'f),
 }
 
@@ -164,6 +166,16 @@ impl<T: Real, const N: usize, const D: usize, const L: usize> Sources<'_, T, N, 
             dx: from_fn(|k| self.dx[k].block(start, n)),
             rest: from_fn(|k| self.rest[k].block(start, n)),
         }
+    }
+
+    /// Whether no operand has to be brought together.
+    fn are_straight(&self) -> bool {
+        self.x.iter().chain(&self.dx).chain(&self.rest).all(|source| matches!(source, Source::Straight(_)))
+    }
+
+    /// How many of `n` elements are computed at a time: a block, or all of them if nothing is done with a block before or after.
+    fn at_a_time(&self, n: usize, is_whole: bool) -> usize {
+        if is_whole && self.are_straight() { n.max(1) } else { BLOCK }
     }
 
     /// Computes `n` elements from `start` on, at most a block, into `out`.
@@ -192,7 +204,7 @@ impl<T: Real, const N: usize, const D: usize, const L: usize> Group<'_, T, N, D,
                 }
             }
         }
-        if dispatch(HasNan(out)) {
+        if !rule.is_whole && dispatch(HasNan(out)) {
             self.compute_again(rule, out);
         }
     }
@@ -222,9 +234,7 @@ impl<T: Real, const N: usize> Kernel for HasNan<'_, '_, T, N> {
     fn run<const FMA: bool>(self) -> bool {
         let mut found = false;
         for k in 0..N {
-            for v in &*self.0[k] {
-                found |= v.is_nan();
-            }
+            found |= T::has_nan(&*self.0[k]);
         }
         found
     }
@@ -253,55 +263,55 @@ fn slices<T, const N: usize>(arrays: &[[T; STEP]; N]) -> [&[T]; N] {
 /// The one loop over elements. Steps have a constant length, and their results are arrays of their own, so that there is nothing to check
 /// at run time, neither places nor overlaps, and no element is left to a loop that is not vectorised. It counts places: iterators would
 /// stay calls, compiled for the base instructions.
-struct Straight<'a, 'b, 'o, T, E, const N: usize, const D: usize, const L: usize, const Q: usize> {
-    element: &'a E,
+struct Straight<'b, 'o, T, E, const N: usize, const D: usize, const L: usize, const Q: usize> {
+    element: E,
     group: Group<'b, T, N, D, L>,
     out: [&'o mut [T]; Q],
 }
 
-impl<'a, 'b, 'o, T: Real, E, const N: usize, const D: usize, const L: usize, const Q: usize> Straight<'a, 'b, 'o, T, E, N, D, L, Q> {
-    /// It holds the slices themselves: behind references they would be read again after each store.
-    fn new(element: &'a E, &Group { x, dx, rest }: &Group<'b, T, N, D, L>, out: &'o mut [&mut [T]; Q]) -> Self {
-        Straight { element, group: Group { x, dx, rest }, out: out.each_mut().map(|out| &mut **out) }
+impl<'b, 'o, T: Real, E: Copy, const N: usize, const D: usize, const L: usize, const Q: usize> Straight<'b, 'o, T, E, N, D, L, Q> {
+    /// It holds the slices and the function themselves: behind references they would be read again after each store.
+    fn new(element: &E, &Group { x, dx, rest }: &Group<'b, T, N, D, L>, out: &'o mut [&mut [T]; Q]) -> Self {
+        Straight { element: *element, group: Group { x, dx, rest }, out: out.each_mut().map(|out| &mut **out) }
     }
 }
 
 impl<T: Real, E: Element<T, N, D, L, Q>, const N: usize, const D: usize, const L: usize, const Q: usize> Kernel
-    for Straight<'_, '_, '_, T, E, N, D, L, Q>
+    for Straight<'_, '_, T, E, N, D, L, Q>
 {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let Straight { element, group, out } = self;
-        let mut at = 0;
-        while at + STEP <= group.x[0].len() {
-            let Some(first) = group.x[0].get(at..).and_then(|slice| slice.first_chunk::<STEP>()) else { return };
-            let (x, dx, rest) = (step(&group.x, at, first), step(&group.dx, at, first), step(&group.rest, at, first));
+        let n = group.x[0].len() / STEP;
+        let (x, dx, rest) = (steps(&group.x, n), steps(&group.dx, n), steps(&group.rest, n));
+        for at in 0..n {
             let mut results = [[T::ZERO; STEP]; Q];
             for i in 0..STEP {
-                let result =
-                    element.at::<FMA>(unrolled(T::ZERO, |k| x[k][i]), unrolled(T::ZERO, |k| dx[k][i]), unrolled(T::ZERO, |k| rest[k][i]));
+                let result = element.at::<FMA>(
+                    unrolled(T::ZERO, |k| x[k][at][i]),
+                    unrolled(T::ZERO, |k| dx[k][at][i]),
+                    unrolled(T::ZERO, |k| rest[k][at][i]),
+                );
                 for q in 0..Q {
                     results[q][i] = result[q];
                 }
             }
             for q in 0..Q {
-                if let Some(out) = out[q].get_mut(at..).and_then(|out| out.first_chunk_mut::<STEP>()) {
+                if let Some(out) = out[q].as_chunks_mut().0.get_mut(at) {
                     *out = results[q];
                 }
             }
-            at += STEP;
+            // Nothing, which keeps this loop, with nothing left to check, from being vectorised across steps, by gathers, in place of within.
+            black_box(());
         }
     }
 }
 
-/// The step of each slice that begins at a place; all are as long as the first.
+/// The first `n` steps of each slice.
 #[inline(always)]
-fn step<'b, T, const N: usize>(slices: &[&'b [T]; N], at: usize, filling: &'b [T; STEP]) -> [&'b [T; STEP]; N] {
-    unrolled(filling, |k| match slices[k].get(at..) {
-        Some(slice) => slice.first_chunk().unwrap_or(filling),
-        None => filling,
-    })
+fn steps<'b, T, const N: usize>(slices: &[&'b [T]; N], n: usize) -> [&'b [[T; STEP]]; N] {
+    unrolled(&[][..], |k| &slices[k].as_chunks().0[..n])
 }
 
 /// The shape all operands stretch to.
@@ -340,6 +350,7 @@ impl<T: Real, F: Function<N>, const N: usize> Kernel for One<'_, T, F, N> {
     }
 }
 
+#[derive(Clone, Copy)]
 struct ValueOf<F>(F);
 
 impl<T: Real, F: Function<N>, const N: usize> Element<T, N, 0, 0, 1> for ValueOf<F> {
@@ -362,7 +373,7 @@ pub(crate) fn map<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Te
 #[inline]
 pub(crate) fn one<T: Real, F: Function<N>, const N: usize>(function: &F, x: [T; N]) -> T {
     let y = dispatch(One { function, x });
-    if y.is_nan() { complete(One { function, x }) } else { y }
+    if y.is_nan() && !has_whole_value(function) { complete(One { function, x }) } else { y }
 }
 
 /// What fills a part of an array, given the place of its first element.
@@ -390,7 +401,7 @@ pub(crate) fn add_to<T: Real>(sum: &mut [T], d: &[T]) {
 fn map_arrays<T: Real, F: Function<N>, const N: usize>(function: &F, x: [&Tensor<T>; N]) -> Result<Tensor<T>, Error> {
     let element = ValueOf(*function);
     let steps = &|group: &Group<'_, T, N, 0, 0>, out: &mut [&mut [T]; 1]| dispatch(Straight::new(&element, group, out));
-    map_by(x, &Rule { steps, one: &|x, [], []| [complete(One { function, x })] })
+    map_by(x, &Rule { steps, is_whole: has_whole_value(function), one: &|x, [], []| [complete(One { function, x })] })
 }
 
 /// Computes a function of `N` operands, part by part.
@@ -422,7 +433,8 @@ fn fill<T: Real, const N: usize, const D: usize, const L: usize>(
     start: usize,
     y: &mut [T],
 ) {
-    for (start, y) in (start..).step_by(BLOCK).zip(y.chunks_mut(BLOCK)) {
+    let block = sources.at_a_time(y.len(), rule.is_whole);
+    for (start, y) in (start..).step_by(block).zip(y.chunks_mut(block)) {
         let n = y.len();
         sources.compute(rule, (start, n), &mut [y]);
     }
@@ -488,20 +500,28 @@ struct Part<'a, 't, T: Real, const N: usize> {
     targets: [Target<'t, T>; N],
 }
 
+#[derive(Clone, Copy)]
 struct GradientOf<F>(F);
 
 impl<T: Real, F: Function<N>, const N: usize> Element<T, N, 0, 2, N> for GradientOf<F> {
     #[inline(always)]
     fn at<const FMA: bool>(&self, x: [T; N], _: [T; 0], [y, g]: [T; 2]) -> [T; N] {
-        gradient::<T, F, N, FMA, true>(&self.0, x, y, g)
+        // One mask costs less than a look at all results; but where the slopes are products themselves, there would be many.
+        if has_whole_slopes(&self.0) {
+            gradient::<T, F, N, FMA, false>(&self.0, x, y, g)
+        } else {
+            gradient::<T, F, N, FMA, true>(&self.0, x, y, g)
+        }
     }
 }
 
 impl<T: Real, const N: usize> Part<'_, '_, T, N> {
     fn run(&mut self, rule: &Rule<'_, T, N, 0, 2, N>) {
         let Part { sources, start, len, targets } = self;
-        for done in (0..*len).step_by(BLOCK) {
-            let (start, n) = (*start + done, BLOCK.min(*len - done));
+        let is_summed = targets.iter().any(|target| matches!(target, Target::Summed(..)));
+        let block = sources.at_a_time(*len, rule.is_whole && !is_summed);
+        for done in (0..*len).step_by(block) {
+            let (start, n) = (*start + done, block.min(*len - done));
             let mut out = targets.each_mut().map(|target| match target {
                 Target::Nowhere => &mut [][..],
                 Target::Straight(to) => &mut to[done..done + n],
@@ -541,7 +561,7 @@ pub(crate) fn gradients_of_one<T: Real, F: Function<N>, const N: usize>(function
     for d in d {
         is_complete &= !d.is_nan();
     }
-    if !is_complete {
+    if !is_complete && !has_whole_slopes(function) {
         let all = complete(OneGradient { function, x, y, g });
         for (d, all) in d.iter_mut().zip(all) {
             if d.is_nan() {
@@ -567,6 +587,7 @@ fn gradients_of_arrays<T: Real, F: Function<N>, const N: usize>(
         needs,
         &Rule {
             steps: &|group, out| dispatch(Straight::new(&element, group, out)),
+            is_whole: has_whole_slopes(function),
             one: &|x, [], [y, g]| gradients_of_one(function, x, y, g),
         },
     )
@@ -663,6 +684,7 @@ fn slope_along<T: Real, F: Function<N>, const N: usize, const FMA: bool>(functio
     function.tangent(lanes::<T, N, FMA, false>(x), X(Lane(y)), unrolled(Lane(T::ZERO), |k| Lane(dx[k]))).0
 }
 
+#[derive(Clone, Copy)]
 struct TangentOf<F>(F);
 
 impl<T: Real, F: Function<N>, const N: usize> Element<T, N, N, 1, 1> for TangentOf<F> {
@@ -691,6 +713,7 @@ pub(crate) fn tangent<T: Real, F: Function<N>, const N: usize>(
         dx,
         &Rule {
             steps: &|group, out| dispatch(Straight::new(&element, group, out)),
+            is_whole: false,
             one: &|x, dx, [y]| [complete(OneTangent { function, x, y, dx })],
         },
     )

@@ -172,9 +172,12 @@ impl Walk {
 
     /// Where the element `i` of the walk stands.
     pub(crate) fn place(&self, i: usize) -> usize {
-        let mut place = 0;
-        self.runs(i, 1, |_, _, at, _| place = at);
-        place
+        let (mut rest, mut at) = (i, self.offset.cast_signed());
+        for &(n, stride) in self.axes[..self.rank].iter().rev() {
+            at += (rest % n).cast_signed() * stride;
+            rest /= n;
+        }
+        at.cast_unsigned()
     }
 
     /// Calls `visit(done, n, at, stride)` for each straight run among the elements `start .. start + len`:
