@@ -214,12 +214,17 @@ impl<T: Real> Tape<T> {
 
     /// The value of an operation. Recording it and computing it again are this function.
     #[inline]
-    pub(super) fn output(&self, handle: &Handle, inputs: &[u32], at: &'static Location<'static>) -> Value<T> {
+    pub(super) fn output(&self, handle: &Handle, inputs: &[u32], needs_gradient: bool, at: &'static Location<'static>) -> Value<T> {
         if let Some(y) = self.output_of_ones(handle, inputs.iter().copied()) {
             return Value::Tensor(y);
         }
         let result = match op::tensors(inputs.iter().map(|&x| &self.node(x).value)) {
-            Ok(x) => T::forward(handle, &x, Some(at)),
+            Ok(x) => {
+                if needs_gradient {
+                    T::typed(handle.op()).prepare(&x);
+                }
+                T::forward(handle, &x, Some(at))
+            }
             // Of several errors the one that was made first is passed on.
             Err(any) => Err(self.first_error(inputs).unwrap_or(any)),
         };
@@ -281,7 +286,7 @@ impl<T: Real> Tape<T> {
                 }
             }
             Kind::Op(handle) => {
-                self.nodes[id as usize].value = self.output(handle, self.inputs(id), at);
+                self.nodes[id as usize].value = self.output(handle, self.inputs(id), self.node(id).needs_gradient, at);
                 self.set_tangent(id, None);
                 self.follow(id);
             }
@@ -352,7 +357,7 @@ impl<T: Real> Tape<T> {
             return id;
         }
         let inputs: Few<u32> = x.iter().map(|x| x.id()).collect();
-        let value = self.output(&op, &inputs, at);
+        let value = self.output(&op, &inputs, needs_gradient, at);
         self.push_node(Kind::Op(op), &inputs, value, needs_gradient, at)
     }
 

@@ -6,7 +6,7 @@
 use std::{
     cell::RefCell,
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use super::{Array, Data};
@@ -162,7 +162,7 @@ impl<T: Real> Shared<T> {
             (place.shape, place.data) = (*shape, data);
             return Shared(Some(header));
         }
-        Shared(Some(Arc::new(Array { shape: *shape, data })))
+        Shared(Some(Arc::new(Array { shape: *shape, data, fact: OnceLock::new() })))
     }
 
     #[inline]
@@ -170,9 +170,11 @@ impl<T: Real> Shared<T> {
         self.0.as_deref()
     }
 
-    /// The array, if nobody else can see it.
+    /// The array, if nobody else can see it. It is about to change: what was found out about it is forgotten.
     pub(super) fn get_mut(&mut self) -> Option<&mut Array<T>> {
-        Arc::get_mut(self.0.as_mut()?)
+        let array = Arc::get_mut(self.0.as_mut()?)?;
+        array.fact.take();
+        Some(array)
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
