@@ -1,6 +1,6 @@
 //! What may be done to a tape and changes no number: checkpoints, scopes and replays of random programs, in every mode.
 
-use autograd::{Graph, Tensor, Var};
+use autograd::{Graph, Tensor, Var, check};
 use proptest::prelude::*;
 
 use crate::programs::{Program, Wrap, directions, dot, each_program, size};
@@ -235,4 +235,95 @@ fn dual_numbers_follow_the_recorded_forward_mode() {
         Ok(())
     });
     println!("dual numbers against reverse mode: at most {:.1e} of the scale of the terms", worst.get());
+}
+
+/// A system large enough that its factors are kept with the matrix, everything that reads them, and what is sorted, whose order is kept.
+fn with_what_is_kept<'g>(a: V<'g>, b: V<'g>) -> V<'g> {
+    let x = a.solve(b);
+    let sum = x.square().sum() * 0.1 + a.logdet() + a.slogdet().1 + (x.sort(0, true) * b).sum() + x.topk(3, 0, false).exp().sum();
+    sum + (a.matmul(a.transpose(0, 1)).cholesky() * a).sum() + a.inverse().sum()
+}
+
+/// Well conditioned, and not symmetric.
+fn system(seed: u64) -> [Tensor<f64>; 2] {
+    let n = 21;
+    let all = directions([&Tensor::zeros([n, n]).unwrap(), &Tensor::zeros([n, 2]).unwrap()], seed);
+    [&all[0] + &(&Tensor::eye(n).unwrap() * 10.0), all[1].clone()]
+}
+
+#[test]
+fn what_is_kept_with_a_tensor_is_right_to_the_second_order() {
+    let [a, b] = system(1);
+    let options = check::Checker::new().max_evals(4000);
+    for report in [
+        options.slices(|x| with_what_is_kept(x[0], x[1]), &[&a, &b]).unwrap(),
+        options.second_order(|x| with_what_is_kept(x[0], x[1]), &[&a, &b]).unwrap(),
+        options.jvp(|x| with_what_is_kept(x[0], x[1]), &[&a, &b]).unwrap(),
+    ] {
+        assert!(report.passed(), "{report}");
+    }
+}
+
+#[test]
+fn what_is_kept_with_a_tensor_is_never_stale() {
+    let record = |g: &Graph<f64>, x: &[Tensor<f64>; 2], again: Option<&[Tensor<f64>; 2]>, checkpointed: bool| {
+        let [a, b] = x.each_ref().map(|x| g.variable(x));
+        let part = || {
+            let moved = a * 1.5;
+            with_what_is_kept(moved, b)
+        };
+        let y = if checkpointed { g.checkpoint(part) } else { part() };
+        if let Some([new_a, new_b]) = again {
+            let _ = y.backward().unwrap();
+            g.replay(&[(a, new_a), (b, new_b)]).unwrap();
+        }
+        derivatives(g, &[a, b], y)
+    };
+    let (here, there) = (system(2), system(3));
+    let fresh = record(&Graph::new(), &there, None, false);
+    assert_eq!(fresh, record(&Graph::new(), &here, Some(&there), false));
+    assert_eq!(fresh, record(&Graph::new(), &there, None, true));
+    assert_eq!(fresh, record(&Graph::new(), &here, Some(&there), true));
+    // Factors that an earlier graph has left with the very same tensors.
+    assert_eq!(fresh, record(&Graph::new(), &there, None, false));
+    // Tensors that nothing was kept with.
+    let copies = there.each_ref().map(|x| Tensor::new(x.to_vec(), x.shape()).unwrap());
+    assert_eq!(fresh, record(&Graph::new(), &copies, None, false));
+}
+
+#[test]
+fn what_is_kept_goes_with_its_tensor() {
+    let g = Graph::<f64>::new();
+    let [a, b] = system(4);
+    let before = {
+        let (a, b) = (g.constant(&a), g.constant(&b));
+        let _ = a.solve(b).sort(0, false);
+        g.bytes()
+    };
+    // No gradient, nothing kept.
+    let n = a.shape()[0];
+    assert!(before < 8 * (n * n + 3 * 2 * n) + 4 * 100, "{before}");
+    let y = g.checkpoint(|| {
+        let moved = g.variable(&a) * 2.0;
+        moved.solve(g.constant(&b)).sum()
+    });
+    let after = g.bytes();
+    y.backward().unwrap();
+    assert_eq!(g.bytes(), after);
+    assert!(after - before < 4 * 8 * 8 * 10, "{before} {after}");
+}
+
+#[test]
+fn a_singular_matrix_is_one_whether_its_factors_are_kept_or_not() {
+    let n = 20;
+    let g = Graph::<f64>::new();
+    let a = g.variable(Tensor::ones([n, n]).unwrap());
+    let b = g.constant(Tensor::ones([n]).unwrap());
+    let message = |v: V<'_>| v.value().unwrap_err().to_string();
+    assert!(message(a.solve(b)).contains("the matrix is singular: pivot 1 is 0"));
+    assert!(message(a.solve(b)).contains("the matrix is singular: pivot 1 is 0"));
+    assert!(message(a.inverse()).contains("the matrix is singular: pivot 1 is 0"));
+    let y = a.logdet();
+    assert_eq!(y.item().unwrap(), f64::NEG_INFINITY);
+    assert!(y.backward().unwrap().wrt(a).unwrap().as_slice().iter().all(|d| d.is_nan()));
 }

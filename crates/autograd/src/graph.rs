@@ -31,7 +31,7 @@ use crate::{
     guard::NonFinite,
     op::{self, Few, Handle, MultiOp, Op, Value, Variadic},
     real::Real,
-    tensor::Tensor,
+    tensor::{Tensor, fact::Fact},
     var::Var,
 };
 
@@ -297,7 +297,8 @@ impl<T: Real> Graph<T> {
         T::jvp(root, wrt.as_ref(), dx.as_ref(), Location::caller())
     }
 
-    /// The memory that the graph holds, in bytes: its nodes, and the elements of its values, those that several share counted once.
+    /// The memory that the graph holds, in bytes: its nodes, and the elements of its values, those that several share counted once, with what
+    /// is kept beside them for gradients, such as the factors of a matrix.
     ///
     /// ```
     /// use autograd::{Graph, Tensor};
@@ -314,7 +315,7 @@ impl<T: Real> Graph<T> {
         let values = tape.nodes.iter().filter_map(|node| node.value.tensor().ok()).chain(tape.tangents.iter().flatten().flatten());
         let elements: usize = values
             .filter(|tensor| tensor.as_one().is_none() && seen.insert(tensor.as_slice().as_ptr()))
-            .map(|tensor| std::mem::size_of_val(tensor.as_slice()))
+            .map(|tensor| std::mem::size_of_val(tensor.as_slice()) + tensor.fact().map_or(0, Fact::bytes))
             .sum();
         elements + tape.nodes.len() * size_of::<Node<T>>() + tape.edges.len() * size_of::<u32>()
     }

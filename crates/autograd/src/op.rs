@@ -151,6 +151,11 @@ pub trait Op<const N: usize>: Debug + Send + Sync + 'static {
     /// ```
     fn sides(&self, _x: [&Tensor<f64>; N], _see: &mut dyn FnMut(Side)) {}
 
+    /// Leaves with the inputs what both the value and the gradients need, such as the factors of a matrix. It is called before `forward`
+    /// where a gradient may be asked for; nothing else may depend on it.
+    #[doc(hidden)]
+    fn prepare<T: Real>(&self, _x: [&Tensor<T>; N]) {}
+
     /// Whether `vjp` takes an incoming gradient that still has to be stretched to the shape of the value.
     #[doc(hidden)]
     fn takes_stretched(&self) -> bool {

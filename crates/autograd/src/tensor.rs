@@ -2,11 +2,16 @@
 
 mod create;
 mod display;
+pub(crate) mod fact;
 pub(crate) mod pool;
 pub(crate) mod kernel;
 
-use std::ops::{Add, Div, Index, Mul, Neg, Sub};
+use std::{
+    ops::{Add, Div, Index, Mul, Neg, Sub},
+    sync::OnceLock,
+};
 
+use fact::Fact;
 pub(crate) use kernel::matmul::Gemm;
 pub use kernel::threads::in_pool;
 use pool::{Buffer, Shared};
@@ -48,6 +53,8 @@ enum Repr<T: Real> {
 struct Array<T: Real> {
     shape: Shape,
     data: Data<T>,
+    /// What was found out about the elements. Whoever may change them, or takes them away, forgets it.
+    fact: OnceLock<Box<dyn Fact>>,
 }
 
 enum Data<T: Real> {

@@ -214,13 +214,18 @@ impl<T: Real> Tape<T> {
 
     /// The value of an operation. Recording it and computing it again are this function.
     #[inline]
-    pub(super) fn output(&self, handle: &Handle, inputs: &[u32], at: &'static Location<'static>) -> Value<T> {
+    pub(super) fn output(&self, handle: &Handle, inputs: &[u32], needs_gradient: bool, at: &'static Location<'static>) -> Value<T> {
         if let Some((rank, y)) = self.output_of_ones(handle, inputs.iter().copied()) {
             return Value::Tensor(Tensor::one(rank, y));
         }
         let mut x = Few::new();
         let result = match op::tensors_into(inputs.iter().map(|&x| &self.node(x).value), &mut x) {
-            Ok(()) => T::forward(handle, &x, Some(at)),
+            Ok(()) => {
+                if needs_gradient {
+                    T::typed(handle.op()).prepare(&x);
+                }
+                T::forward(handle, &x, Some(at))
+            }
             // Of several errors the one that was made first is passed on.
             Err(any) => Err(self.first_error(inputs).unwrap_or(any)),
         };
@@ -282,7 +287,7 @@ impl<T: Real> Tape<T> {
                 }
             }
             Kind::Op(handle) => {
-                self.nodes[id as usize].value = self.output(handle, self.inputs(id), at).by_parts();
+                self.nodes[id as usize].value = self.output(handle, self.inputs(id), self.node(id).needs_gradient, at).by_parts();
                 self.set_tangent(id, None);
                 self.follow(id);
             }
@@ -360,7 +365,7 @@ impl<T: Real> Tape<T> {
     #[inline(never)]
     fn push_arrays(&mut self, op: Handle, x: &[Var<'_, T>], needs_gradient: bool, at: &'static Location<'static>) -> u32 {
         let inputs: Few<u32> = x.iter().map(|x| x.id()).collect();
-        let value = self.output(&op, &inputs, at);
+        let value = self.output(&op, &inputs, needs_gradient, at);
         self.push_node(Kind::Op(op), &inputs, value, needs_gradient, at)
     }
 

@@ -48,6 +48,9 @@ impl Op<2> for Solve {
     fn forward<T: Real>(&self, [a, b]: [&Tensor<T>; 2]) -> Result<Tensor<T>, Error> {
         decompose::solve(a, b, self.is_transposed, self.is_strict)
     }
+    fn prepare<T: Real>(&self, [a, _]: [&Tensor<T>; 2]) {
+        decompose::prepare(a);
+    }
     /// dB solves the transposed system with G; dA = −dB Xᵀ, or −X dBᵀ if A is read transposed.
     fn vjp<T: Real, A: Algebra<T>>(&self, [a, b]: [&A; 2], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let db = A::call(solve(!self.is_transposed, false), &[a, g]);
@@ -77,8 +80,35 @@ impl Op<1> for Cholesky {
         let lower = l.matmul_as(&g.tril(0), true, false).tril(0);
         let both = lower.add(&lower.tril(-1).transpose(-2, -1));
         // Both factors are applied from the left: the result is symmetric.
-        let half = A::call(solve(true, false), &[l, &both]).transpose(-2, -1);
-        out.add(0, A::call(solve(true, false), &[l, &half]).mul_lit(0.5));
+        let half = A::call(solve_lower(true), &[l, &both]).transpose(-2, -1);
+        out.add(0, A::call(solve_lower(true), &[l, &half]).mul_lit(0.5));
+    }
+}
+
+/// The solution of L X = B, or of Lᵀ X = B, for a lower triangular L and a matrix B of the same shape; what stands above the diagonal of L is not
+/// read.
+#[derive(Debug)]
+struct SolveLower {
+    is_transposed: bool,
+}
+
+impl Op<2> for SolveLower {
+    fn name(&self) -> &'static str {
+        "solve_lower"
+    }
+    fn forward<T: Real>(&self, [l, b]: [&Tensor<T>; 2]) -> Result<Tensor<T>, Error> {
+        decompose::solve_lower(l, b, self.is_transposed)
+    }
+    /// As that of [`Solve`], for the lower triangle.
+    fn vjp<T: Real, A: Algebra<T>>(&self, [l, _]: [&A; 2], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
+        let db = A::call(solve_lower(!self.is_transposed), &[l, g]);
+        if out.needs(0) {
+            let (left, right) = if self.is_transposed { (y, &db) } else { (&db, y) };
+            out.add(0, left.matmul_as(right, false, true).tril(0).neg());
+        }
+        if out.needs(1) {
+            out.add(1, db);
+        }
     }
 }
 
@@ -168,6 +198,9 @@ impl Op<1> for LogDet {
         let wanted = |Determinant { sign, ln_abs, .. }| if sign < 0.0 && !self.is_absolute { f64::NAN } else { ln_abs };
         decompose::determinants(x, wanted)
     }
+    fn prepare<T: Real>(&self, [x]: [&Tensor<T>; 1]) {
+        decompose::prepare(x);
+    }
     /// dA = G A⁻ᵀ
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let inverse = A::call(inverse(false), &[x]).transpose(-2, -1);
@@ -197,6 +230,11 @@ fn inverse(is_strict: bool) -> Handle {
 #[inline(never)]
 fn solve(is_transposed: bool, is_strict: bool) -> Handle {
     Handle::new(Solve { is_transposed, is_strict })
+}
+
+#[inline(never)]
+fn solve_lower(is_transposed: bool) -> Handle {
+    Handle::new(SolveLower { is_transposed })
 }
 
 #[inline(never)]

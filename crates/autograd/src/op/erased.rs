@@ -31,6 +31,9 @@ use crate::{
 pub trait Typed<T: Real> {
     #[doc(hidden)]
     fn forward(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error>;
+    /// Leaves with the inputs what a gradient will need again.
+    #[doc(hidden)]
+    fn prepare(&self, _x: &[&Tensor<T>]) {}
     /// All outputs, of an operation that has several.
     #[doc(hidden)]
     fn forward_all(&self, x: &[&Tensor<T>]) -> Result<Few<Tensor<T>>, Error> {
@@ -127,6 +130,11 @@ impl<O: Op<N>, B: Borrow<O>, const N: usize, const FOREIGN: bool> Fixed<O, B, N,
 impl<T: Real, O: Op<N>, B: Borrow<O>, const N: usize, const FOREIGN: bool> Typed<T> for Fixed<O, B, N, FOREIGN> {
     fn forward(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
         self.op.borrow().forward(exactly(x)?)
+    }
+    fn prepare(&self, x: &[&Tensor<T>]) {
+        if let Ok(x) = exactly(x) {
+            self.op.borrow().prepare(x);
+        }
     }
     fn vjp(&self, x: &[&Value<T>], y: &[&Value<T>], g: &[Option<&Value<T>>], out: &mut dyn Sink<T, Value<T>>) {
         // A wrong number of inputs has failed in `forward` already.

@@ -135,7 +135,7 @@ fn pooled<T: Real, A: Algebra<T>>(x: &A, along: &[Along]) -> A {
 }
 
 /// The largest elements of windows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct MaxPool<const D: usize>(Pool<D>);
 
 impl<const D: usize> MaxPool<D> {

@@ -1,6 +1,9 @@
 //! Choosing by value: sorting, the largest k, masks. Which elements are chosen is decided by the values; the gradient goes to those.
 
-use std::{fmt::Debug, panic::Location};
+use std::{
+    fmt::Debug,
+    panic::{Location, RefUnwindSafe, UnwindSafe},
+};
 
 use super::{Algebra, Handle, Op, Place, Sink, methods};
 use crate::{
@@ -11,27 +14,38 @@ use crate::{
     shape::Shape,
     tensor::{
         Tensor,
+        fact::Fact,
         kernel::{allocate, order},
     },
     var::Var,
 };
 
 /// A choice of elements that depends on values.
-pub(crate) trait Selection: Debug + Clone + Send + Sync + 'static {
+pub(crate) trait Selection: Debug + Clone + PartialEq + Send + Sync + UnwindSafe + RefUnwindSafe + 'static {
     /// The name of the operation.
     const NAME: &'static str;
+    /// Whether the place costs more to find than to keep.
+    const IS_KEPT: bool = false;
 
     /// Where the chosen elements stand.
     fn place<T: Real>(&self, keys: &Tensor<T>) -> Result<Place, Error>;
 
+    /// The same; if it was found before and kept, it is not looked for.
+    fn place_kept<T: Real>(&self, keys: &Tensor<T>) -> Result<Place, Error> {
+        match keys.known::<Found<Self>>().filter(|found| found.by == *self) {
+            Some(found) => Ok(found.place.clone()),
+            None => self.place(keys),
+        }
+    }
+
     /// The chosen elements of the keys themselves.
     fn chosen<T: Real>(&self, keys: &Tensor<T>) -> Result<Tensor<T>, Error> {
-        self.place(keys)?.take(keys)
+        self.place_kept(keys)?.take(keys)
     }
 
     /// Zeros of the shape of the keys, with v added where the chosen elements stand.
     fn spread<T: Real>(&self, keys: &Tensor<T>, v: &Tensor<T>) -> Result<Tensor<T>, Error> {
-        let place = self.place(keys)?;
+        let place = self.place_kept(keys)?;
         check_shape(v, place.shape(keys.shape())?)?;
         let mut whole = allocate(keys.len())?;
         place.add_to(v.as_slice(), &mut whole, keys.shape())?;
@@ -40,6 +54,22 @@ pub(crate) trait Selection: Debug + Clone + Send + Sync + 'static {
 
     /// The sides of the kinks at which another element would be chosen.
     fn sides(&self, _keys: &Tensor<f64>, _see: &mut dyn FnMut(Side)) {}
+}
+
+/// Where a selection chooses from some keys, kept with them.
+#[derive(Debug)]
+struct Found<S> {
+    by: S,
+    place: Place,
+}
+
+impl<S: Selection> Fact for Found<S> {
+    fn bytes(&self) -> usize {
+        match &self.place {
+            Place::Gather { indices, .. } | Place::Flat { indices } => size_of_val(indices.as_slice()),
+            _ => 0,
+        }
+    }
 }
 
 /// The error unless a tensor has the shape that is expected.
@@ -61,6 +91,11 @@ impl<S: Selection> Op<1> for Pick<S> {
     fn forward<T: Real>(&self, [x]: [&Tensor<T>; 1]) -> Result<Tensor<T>, Error> {
         self.0.chosen(x)
     }
+    fn prepare<T: Real>(&self, [x]: [&Tensor<T>; 1]) {
+        if S::IS_KEPT {
+            x.remember(|| Some(Found { by: self.0.clone(), place: self.0.place(x).ok()? }));
+        }
+    }
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         out.add(0, A::apply(Spread(self.0.clone()), [x, g]));
     }
@@ -79,7 +114,7 @@ impl<S: Selection> Op<2> for Choose<S> {
     }
     fn forward<T: Real>(&self, [keys, v]: [&Tensor<T>; 2]) -> Result<Tensor<T>, Error> {
         check_shape(keys, *v.shape())?;
-        self.0.place(keys)?.take(v)
+        self.0.place_kept(keys)?.take(v)
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, [keys, _]: [&A; 2], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         if out.needs(1) {
@@ -113,14 +148,14 @@ impl<S: Selection> Op<2> for Spread<S> {
 }
 
 /// The positions along an axis in the order of their values.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Sort {
     axis: isize,
     descending: bool,
 }
 
 /// The first `k` in the order of their values.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct TopK {
     k: usize,
     order: Sort,
@@ -157,6 +192,7 @@ impl Sort {
 
 impl Selection for Sort {
     const NAME: &'static str = "sort";
+    const IS_KEPT: bool = true;
     fn place<T: Real>(&self, keys: &Tensor<T>) -> Result<Place, Error> {
         Ok(Place::Gather { axis: self.axis, indices: self.first(keys, None)? })
     }
@@ -167,6 +203,7 @@ impl Selection for Sort {
 
 impl Selection for TopK {
     const NAME: &'static str = "topk";
+    const IS_KEPT: bool = true;
     fn place<T: Real>(&self, keys: &Tensor<T>) -> Result<Place, Error> {
         Ok(Place::Gather { axis: self.order.axis, indices: self.order.first(keys, Some(self.k))? })
     }
@@ -176,7 +213,7 @@ impl Selection for TopK {
 }
 
 /// The elements where the keys are not 0.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Masked;
 
 impl Selection for Masked {

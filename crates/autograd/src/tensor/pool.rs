@@ -6,6 +6,7 @@
 use std::{
     cell::RefCell,
     ops::{Deref, DerefMut},
+    sync::OnceLock,
 };
 
 use triomphe::{Arc, UniqueArc};
@@ -165,10 +166,11 @@ impl<T: Real> Drop for Buffer<T> {
 /// Keeps an array for the next buffer, if it is not too large.
 #[inline(never)]
 fn keep<T: Real>(mut array: UniqueArc<Array<T>>) {
+    // What may take the same way goes first: the owner of the elements, and the buffers of a fact.
     if let Data::Of(_) = array.data {
-        // The owner of the elements goes first: it may take the same way.
         array.data = Data::Own(Vec::new());
     }
+    array.fact.take();
     // At the end of a thread there is no pool any more: then it is freed.
     T::with_pool(|pool| pool.give(array));
 }
@@ -180,7 +182,7 @@ fn header<T: Real>(shape: &Shape, data: Data<T>) -> UniqueArc<Array<T>> {
             (header.shape, header.data) = (*shape, data);
             header
         }
-        None => UniqueArc::new(Array { shape: *shape, data }),
+        None => UniqueArc::new(Array { shape: *shape, data, fact: OnceLock::new() }),
     }
 }
 
@@ -208,9 +210,11 @@ impl<T: Real> Shared<T> {
         self.0.as_deref()
     }
 
-    /// The array, if nobody else can see it.
+    /// The array, if nobody else can see it. It is about to change: what was found out about it is forgotten.
     pub(super) fn get_mut(&mut self) -> Option<&mut Array<T>> {
-        Arc::get_mut(self.0.as_mut()?)
+        let array = Arc::get_mut(self.0.as_mut()?)?;
+        array.fact.take();
+        Some(array)
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {

@@ -1,7 +1,8 @@
 //! Square matrices taken apart: LU and Cholesky factors, determinants and cofactors, all in double precision.
 //!
 //! LU and Cholesky factors are found a few columns at a time: what the columns before them contribute is one matrix product (left-looking
-//! blocks, G. Golub and C. Van Loan, Matrix Computations, 3.2).
+//! blocks, G. Golub and C. Van Loan, Matrix Computations, 3.2). LU factors serve a matrix and its transpose, and are kept with the tensor where
+//! a gradient will ask for them again.
 
 use super::{
     Buffer, allocate,
@@ -14,7 +15,7 @@ use crate::{
     error::{Error, ErrorKind},
     real::Real,
     shape::Shape,
-    tensor::Tensor,
+    tensor::{Tensor, fact::Fact},
 };
 
 /// So many columns are taken at a time.
@@ -79,7 +80,8 @@ fn in_parts<R: Send>(to: &mut [R], size: usize, n: usize, fill: &Filling<'_, R>)
 }
 
 fn has_nan<T: Real>(elements: &[T]) -> bool {
-    elements.iter().any(|v| v.is_nan())
+    // Without a branch for each element.
+    elements.iter().fold(false, |found, v| found | v.is_nan())
 }
 
 /// Whether `a` is the better pivot. NaN, which an infinite element makes, must not pass for 0.
@@ -123,9 +125,22 @@ fn scratch_of(n: usize, columns: usize) -> usize {
 }
 
 /// Subtracts the rows of a product from the columns `at..` of the rows of a matrix.
-fn take_rows(rows: &mut [f64], n: usize, at: usize, product: &[f64], width: usize) {
-    for (row, product) in rows.chunks_exact_mut(n).zip(product.chunks_exact(width)) {
-        subtract::<false>(&mut row[at..], 1.0, product);
+struct Take<'a> {
+    rows: &'a mut [f64],
+    n: usize,
+    at: usize,
+    product: &'a [f64],
+    width: usize,
+}
+
+impl Kernel for Take<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Take { rows, n, at, product, width } = self;
+        for i in 0..product.len() / width {
+            subtract::<false>(&mut rows[i * n + at..][..width], 1.0, &product[i * width..(i + 1) * width]);
+        }
     }
 }
 
@@ -183,62 +198,102 @@ impl Kernel for Columns<'_> {
     }
 }
 
-/// The rows `at .. end` of L⁻¹ X, or of U⁻¹ X if `is_upper`, in place of what the other rows have left of those of X.
-struct Rows<'a> {
-    factors: &'a [f64],
+/// The lower or upper triangle of an n×n matrix; what stands on the other side is not read.
+#[derive(Clone, Copy)]
+struct Triangle<'a> {
+    elements: &'a [f64],
     n: usize,
-    /// The rows of X from the first of the block on, and how many columns they have.
+    strides: Strides,
+    is_upper: bool,
+    /// Whether 1 is taken for its diagonal, whatever stands there.
+    is_unit: bool,
+}
+
+/// T⁻¹ X in place of X for a small triangle, in the columns of X from `from` on.
+struct Rows<'a> {
+    triangle: Triangle<'a>,
     x: &'a mut [f64],
     columns: usize,
-    /// Of these columns, those from here on.
     from: usize,
-    at: usize,
-    end: usize,
-    is_upper: bool,
 }
 
 impl Kernel for Rows<'_> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Rows { factors, n, x, columns, from, at, end, is_upper } = self;
-        for done in at..end {
-            if is_upper {
-                let i = at + end - 1 - done;
-                for j in i + 1..end {
-                    let (row, known) = two_rows(x, columns, i - at, j - at);
-                    subtract::<FMA>(row, factors[i * n + j], known);
-                }
-                for v in &mut x[(i - at) * columns..(i - at + 1) * columns] {
-                    *v /= factors[i * n + i];
-                }
-            } else {
-                for j in at..done {
-                    let (known, row) = two_rows(x, columns, j - at, done - at);
-                    subtract::<FMA>(&mut row[from..], factors[done * n + j], &known[from..]);
+        let Rows { triangle: Triangle { elements, n, strides, is_upper, is_unit }, x, columns, from } = self;
+        for done in 0..n {
+            let i = if is_upper { n - 1 - done } else { done };
+            for j in if is_upper { i + 1..n } else { 0..i } {
+                let (first, second) = two_rows(x, columns, i.min(j), i.max(j));
+                let (row, known) = if is_upper { (first, second) } else { (second, first) };
+                subtract::<FMA>(&mut row[from..], elements[i * strides.0 + j * strides.1], &known[from..]);
+            }
+            if !is_unit {
+                let pivot = elements[i * (strides.0 + strides.1)];
+                for v in &mut x[i * columns + from..(i + 1) * columns] {
+                    *v /= pivot;
                 }
             }
         }
     }
 }
 
-impl Lu {
-    fn new(n: usize) -> Result<Lu, Error> {
-        Ok(Lu { n, factors: allocate(n * n)?, order: vec![0; n], sign: 1.0, zero: None, is_nan: false })
+impl Triangle<'_> {
+    fn transposed(self) -> Self {
+        Triangle { strides: (self.strides.1, self.strides.0), is_upper: !self.is_upper, ..self }
     }
 
-    /// Factors a matrix, or its transpose.
-    fn factor<T: Real>(&mut self, matrix: &[T], is_transposed: bool) -> Result<(), Error> {
+    /// How many rows are solved before, or after, the rest.
+    fn half(self) -> usize {
+        (self.n / 2).next_multiple_of(BLOCK)
+    }
+
+    /// T⁻¹ X in place of X, which has `columns` columns.
+    fn solve(self, x: &mut [f64], columns: usize) -> Result<(), Error> {
+        let mut scratch = overwritten(if self.n > BLOCK { self.half() * columns } else { 0 })?;
+        self.solve_in(x, columns, &mut scratch);
+        Ok(())
+    }
+
+    /// Half of it first: what that contributes to the other half is one matrix product, as large as can be.
+    fn solve_in(self, x: &mut [f64], columns: usize, scratch: &mut [f64]) {
+        let Triangle { elements, n, strides, is_upper, .. } = self;
+        if n <= BLOCK {
+            return dispatch(Rows { triangle: self, x, columns, from: 0 });
+        }
+        let half = self.half();
+        let (front, back) = x.split_at_mut(half * columns);
+        let first = Triangle { n: half, ..self };
+        let second = Triangle { n: n - half, elements: &elements[half * (strides.0 + strides.1)..], ..self };
+        if is_upper {
+            second.solve_in(back, columns, scratch);
+            let size = (half, n - half, columns);
+            let known = product(size, &elements[half * strides.1..], strides, back, (columns, 1), scratch);
+            dispatch(Take { rows: front, n: columns, at: 0, product: known, width: columns });
+            first.solve_in(front, columns, scratch);
+        } else {
+            first.solve_in(front, columns, scratch);
+            let size = (n - half, half, columns);
+            let known = product(size, &elements[half * strides.0..], strides, front, (columns, 1), scratch);
+            dispatch(Take { rows: back, n: columns, at: 0, product: known, width: columns });
+            second.solve_in(back, columns, scratch);
+        }
+    }
+}
+
+impl Lu {
+    fn new(n: usize) -> Result<Lu, Error> {
+        Ok(Lu { n, factors: overwritten(n * n)?, order: vec![0; n], sign: 1.0, zero: None, is_nan: false })
+    }
+
+    fn factor<T: Real>(&mut self, matrix: &[T]) -> Result<(), Error> {
         let n = self.n;
         (self.sign, self.zero, self.is_nan) = (1.0, None, has_nan(matrix));
         if self.is_nan {
             return Ok(());
         }
-        for i in 0..n {
-            for j in 0..n {
-                self.factors[i * n + j] = matrix[if is_transposed { j * n + i } else { i * n + j }].to_f64();
-            }
-        }
+        self.factors.iter_mut().zip(matrix).for_each(|(to, v)| *to = v.to_f64());
         self.order.iter_mut().enumerate().for_each(|(i, at)| *at = i);
         let mut scratch = overwritten(scratch_of(n, n))?;
         for at in (0..n).step_by(BLOCK) {
@@ -246,7 +301,7 @@ impl Lu {
             let a = &mut self.factors;
             if at > 0 {
                 let before = product((n - at, at, end - at), &a[at * n..], (n, 1), &a[at..], (n, 1), &mut scratch);
-                take_rows(&mut a[at * n..], n, at, before, end - at);
+                dispatch(Take { rows: &mut a[at * n..], n, at, product: before, width: end - at });
             }
             self.zero = dispatch(Columns { lu: self, at, end });
             if self.zero.is_some() || end == n {
@@ -255,15 +310,15 @@ impl Lu {
             let a = &mut self.factors;
             if at > 0 {
                 let before = product((end - at, at, n - end), &a[at * n..], (n, 1), &a[end..], (n, 1), &mut scratch);
-                take_rows(&mut a[at * n..end * n], n, end, before, n - end);
+                dispatch(Take { rows: &mut a[at * n..end * n], n, at: end, product: before, width: n - end });
             }
             // The factors stand in the same rows.
             let mut block = [0.0; BLOCK * BLOCK];
             for i in at..end {
                 block[(i - at) * BLOCK..][..end - at].copy_from_slice(&a[i * n + at..i * n + end]);
             }
-            let x = &mut a[at * n..end * n];
-            dispatch(Rows { factors: &block, n: BLOCK, x, columns: n, from: end, at: 0, end: end - at, is_upper: false });
+            let triangle = Triangle { elements: &block, n: end - at, strides: (BLOCK, 1), is_upper: false, is_unit: true };
+            dispatch(Rows { triangle, x: &mut a[at * n..end * n], columns: n, from: end });
         }
         Ok(())
     }
@@ -272,32 +327,61 @@ impl Lu {
         (0..self.n).map(|i| self.factors[i * self.n + i])
     }
 
-    /// A⁻¹ X in place of X, which has `columns` columns and its rows in the order of the pivots already.
-    fn solve(&self, x: &mut [f64], columns: usize) -> Result<(), Error> {
-        let Lu { n, factors, .. } = self;
-        let n = *n;
-        let mut scratch = overwritten(scratch_of(n, columns))?;
-        for at in (0..n).step_by(BLOCK) {
-            let end = n.min(at + BLOCK);
-            let (known, x) = x.split_at_mut(at * columns);
-            let x = &mut x[..(end - at) * columns];
-            if at > 0 {
-                let before = product((end - at, at, columns), &factors[at * n..], (n, 1), known, (columns, 1), &mut scratch);
-                subtract::<false>(x, 1.0, before);
-            }
-            dispatch(Rows { factors, n, x, columns, from: 0, at, end, is_upper: false });
+    /// Whether there is no solution, or none that is a number.
+    fn gives_nan(&self) -> bool {
+        self.zero.is_some() || self.is_nan
+    }
+
+    /// U⁻¹ L⁻¹ X in place of X, or L⁻ᵀ U⁻ᵀ X; X has `columns` columns.
+    fn solve(&self, x: &mut [f64], columns: usize, is_transposed: bool) -> Result<(), Error> {
+        let lower = Triangle { elements: &self.factors, n: self.n, strides: (self.n, 1), is_upper: false, is_unit: true };
+        let upper = Triangle { is_upper: true, is_unit: false, ..lower };
+        let order = if is_transposed { [upper.transposed(), lower.transposed()] } else { [lower, upper] };
+        order.into_iter().try_for_each(|triangle| triangle.solve(x, columns))
+    }
+}
+
+/// The factors of each matrix of a tensor.
+#[derive(Debug)]
+struct Factors(Vec<Lu>);
+
+impl Fact for Factors {
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|lu| size_of_val(&lu.factors[..]) + size_of_val(&lu.order[..])).sum()
+    }
+}
+
+fn factored<T: Real>(a: &Tensor<T>, squares: &Squares) -> Result<Factors, Error> {
+    let mut factors = (0..squares.batch.len()).map(|_| Lu::new(squares.n)).collect::<Result<Vec<_>, _>>()?;
+    in_parts(&mut factors, 1, squares.n, &|first, to| {
+        squares.matrices(a.as_slice(), first).zip(to).try_for_each(|((_, matrix), lu)| lu.factor(matrix))
+    })?;
+    Ok(Factors(factors))
+}
+
+/// Factors each matrix, for all that is asked of the tensor later. Small ones are factored again in less time than they are kept.
+pub(crate) fn prepare<T: Real>(a: &Tensor<T>) {
+    a.remember(|| Squares::new(a.shape()).ok().filter(|squares| squares.n >= BLOCK).and_then(|squares| factored(a, &squares).ok()));
+}
+
+/// The factors of one matrix after the other: those that are known, or found in one place.
+struct InTurn<'a> {
+    known: Option<&'a Factors>,
+    own: Lu,
+}
+
+impl<'a> InTurn<'a> {
+    fn new<T: Real>(a: &'a Tensor<T>, n: usize) -> Result<Self, Error> {
+        let known = a.known();
+        Ok(InTurn { known, own: Lu::new(if known.is_some() { 0 } else { n })? })
+    }
+
+    fn of<T: Real>(&mut self, index: usize, matrix: &[T]) -> Result<&Lu, Error> {
+        if let Some(known) = self.known {
+            return Ok(&known.0[index]);
         }
-        for at in (0..n).step_by(BLOCK).rev() {
-            let end = n.min(at + BLOCK);
-            let (x, known) = x.split_at_mut(end * columns);
-            let x = &mut x[at * columns..];
-            if end < n {
-                let after = product((end - at, n - end, columns), &factors[at * n + end..], (n, 1), known, (columns, 1), &mut scratch);
-                subtract::<false>(x, 1.0, after);
-            }
-            dispatch(Rows { factors, n, x, columns, from: 0, at, end, is_upper: true });
-        }
-        Ok(())
+        self.own.factor(matrix)?;
+        Ok(&self.own)
     }
 }
 
@@ -310,16 +394,16 @@ pub(crate) fn inverse<T: Real>(a: &Tensor<T>, is_strict: bool) -> Result<Tensor<
     let n = squares.n;
     let mut inverses = overwritten(a.len())?;
     in_parts(&mut inverses, n * n, n, &|first, to| {
-        let (mut lu, mut x) = (Lu::new(n)?, allocate::<f64>(n * n)?);
+        let (mut factors, mut x) = (InTurn::new(a, n)?, allocate::<f64>(n * n)?);
         for ((index, matrix), to) in squares.matrices(a.as_slice(), first).zip(to.chunks_exact_mut(n * n)) {
-            lu.factor(matrix, false)?;
+            let lu = factors.of(index, matrix)?;
             match lu.zero {
                 Some(pivot) if is_strict => return Err(squares.singular(index, pivot)),
-                zero if zero.is_some() || lu.is_nan => to.fill(T::of(f64::NAN)),
+                _ if lu.gives_nan() => to.fill(T::of(f64::NAN)),
                 _ => {
                     x.fill(0.0);
                     lu.order.iter().enumerate().for_each(|(i, at)| x[i * n + at] = 1.0);
-                    lu.solve(&mut x, n)?;
+                    lu.solve(&mut x, n, false)?;
                     to.iter_mut().zip(&x).for_each(|(to, v)| *to = T::of(*v));
                 }
             }
@@ -354,19 +438,17 @@ pub(crate) fn solve<T: Real>(a: &Tensor<T>, b: &Tensor<T>, is_transposed: bool, 
     }
     let common = squares.batch.broadcast(&batch)?;
     // Each matrix is factored once, however often it is stretched.
-    let mut factored: Vec<Option<Lu>> = vec![None; squares.batch.len()];
-    in_parts(&mut factored, 1, n, &|first, to| {
-        for ((index, matrix), to) in squares.matrices(a.as_slice(), first).zip(to) {
-            let mut lu = Lu::new(n)?;
-            lu.factor(matrix, is_transposed)?;
-            match lu.zero {
-                Some(pivot) if is_strict => return Err(squares.singular(index, pivot)),
-                // Its solutions are NaN.
-                zero => *to = (zero.is_none() && !lu.is_nan).then_some(lu),
-            }
-        }
-        Ok(())
-    })?;
+    let own;
+    let Factors(factors) = if let Some(known) = a.known() {
+        known
+    } else {
+        own = factored(a, &squares)?;
+        &own
+    };
+    let singular = factors.iter().enumerate().find_map(|(index, lu)| Some((index, lu.zero?)));
+    if let (Some((index, pivot)), true) = (singular, is_strict) {
+        return Err(squares.singular(index, pivot));
+    }
     let mut solutions = overwritten(shape.len())?;
     let size = n * columns;
     let walks = [&squares.batch, &batch].map(|own| Walk::stretch(own, &common));
@@ -374,22 +456,56 @@ pub(crate) fn solve<T: Real>(a: &Tensor<T>, b: &Tensor<T>, is_transposed: bool, 
         let mut x = allocate::<f64>(size)?;
         for (index, to) in (first..).zip(to.chunks_exact_mut(size)) {
             let places = walks.each_ref().map(|walk| walk.place(index));
-            let Some(lu) = &factored[places[0]] else {
+            let lu = &factors[places[0]];
+            if lu.gives_nan() {
                 to.fill(T::of(f64::NAN));
                 continue;
-            };
+            }
             let from = &b.as_slice()[places[1] * size..(places[1] + 1) * size];
-            for (i, at) in lu.order.iter().enumerate() {
+            // The right-hand side takes the order of the pivots, or the solution gives it back.
+            for (i, &row) in lu.order.iter().enumerate() {
+                let row = if is_transposed { i } else { row };
                 for j in 0..columns {
-                    x[i * columns + j] = from[at * columns + j].to_f64();
+                    x[i * columns + j] = from[row * columns + j].to_f64();
                 }
             }
-            lu.solve(&mut x, columns)?;
-            to.iter_mut().zip(&x).for_each(|(to, v)| *to = T::of(*v));
+            lu.solve(&mut x, columns, is_transposed)?;
+            for (i, &row) in lu.order.iter().enumerate() {
+                let row = if is_transposed { row } else { i };
+                for j in 0..columns {
+                    to[row * columns + j] = T::of(x[i * columns + j]);
+                }
+            }
         }
         Ok(())
     })?;
     Ok(Tensor::of(shape, solutions))
+}
+
+/// X with L X = B, or Lᵀ X = B, for the lower triangles of some matrices, of which nothing else is read, and matrices B of the same shape.
+pub(crate) fn solve_lower<T: Real>(l: &Tensor<T>, b: &Tensor<T>, is_transposed: bool) -> Result<Tensor<T>, Error> {
+    let squares = Squares::new(l.shape())?;
+    if l.shape() != b.shape() {
+        return Err(ErrorKind::Mismatch { expected: *l.shape(), found: *b.shape(), except: None }.into());
+    }
+    if l.is_empty() {
+        return Ok(l.clone());
+    }
+    let n = squares.n;
+    let mut solutions = overwritten(l.len())?;
+    in_parts(&mut solutions, n * n, n, &|first, to| {
+        let [mut elements, mut x] = [overwritten::<f64>(n * n)?, overwritten::<f64>(n * n)?];
+        let systems = squares.matrices(l.as_slice(), first).zip(squares.matrices(b.as_slice(), first));
+        for (((_, l), (_, b)), to) in systems.zip(to.chunks_exact_mut(n * n)) {
+            elements.iter_mut().zip(l).for_each(|(to, v)| *to = v.to_f64());
+            x.iter_mut().zip(b).for_each(|(to, v)| *to = v.to_f64());
+            let lower = Triangle { elements: &elements, n, strides: (n, 1), is_upper: false, is_unit: false };
+            if is_transposed { lower.transposed() } else { lower }.solve(&mut x, n)?;
+            to.iter_mut().zip(&x).for_each(|(to, v)| *to = T::of(*v));
+        }
+        Ok(())
+    })?;
+    Ok(Tensor::of(*l.shape(), solutions))
 }
 
 /// The columns `at .. end` of a Cholesky factor from their diagonal on; gives the first pivot that is not positive, and its value.
@@ -455,7 +571,7 @@ pub(crate) fn cholesky<T: Real>(a: &Tensor<T>) -> Result<Tensor<T>, Error> {
                 let end = n.min(at + BLOCK);
                 if at > 0 {
                     let before = product((n - at, at, end - at), &lower[at * n..], (n, 1), &lower[at * n..], (1, n), &mut scratch);
-                    take_rows(&mut lower[at * n..], n, at, before, end - at);
+                    dispatch(Take { rows: &mut lower[at * n..], n, at, product: before, width: end - at });
                 }
                 if let Some((pivot, value)) = dispatch(LowerColumns { a: &mut lower, n, at, end }) {
                     return Err(ErrorKind::NotPositiveDefinite { matrix: squares.position(index), pivot, value }.into());
@@ -488,9 +604,9 @@ pub(crate) fn determinants<T: Real>(a: &Tensor<T>, wanted: impl Fn(Determinant) 
     }
     let mut values = overwritten(squares.batch.len())?;
     in_parts(&mut values, 1, squares.n, &|first, to| {
-        let mut lu = Lu::new(squares.n)?;
-        for ((_, matrix), to) in squares.matrices(a.as_slice(), first).zip(to) {
-            lu.factor(matrix, false)?;
+        let mut factors = InTurn::new(a, squares.n)?;
+        for ((index, matrix), to) in squares.matrices(a.as_slice(), first).zip(to) {
+            let lu = factors.of(index, matrix)?;
             let determinant = match lu.zero {
                 _ if lu.is_nan => Determinant { sign: f64::NAN, ln_abs: f64::NAN, value: f64::NAN },
                 Some(_) => Determinant { sign: 0.0, ln_abs: f64::NEG_INFINITY, value: 0.0 },
