@@ -127,16 +127,6 @@ impl<T: Real> Tensor<T> {
         }
     }
 
-    /// The same, moved part by part: a move reads at once what was just written in parts, and has to wait for it.
-    #[inline(always)]
-    pub(crate) fn by_parts(mut self) -> Self {
-        match &mut self.0 {
-            Repr::One { rank, value } => Tensor(Repr::One { rank: *rank, value: *value }),
-            // Taken out, or the compiler sees a move.
-            Repr::Many(array) => Tensor(Repr::Many(array.take())),
-        }
-    }
-
     /// The value, if there is one element.
     #[inline]
     pub(crate) fn as_one(&self) -> Option<T> {

@@ -287,7 +287,7 @@ impl<T: Real> Tape<T> {
                 }
             }
             Kind::Op(handle) => {
-                self.nodes[id as usize].value = self.output(handle, self.inputs(id), self.node(id).needs_gradient, at).by_parts();
+                self.nodes[id as usize].value = self.output(handle, self.inputs(id), self.node(id).needs_gradient, at);
                 self.set_tangent(id, None);
                 self.follow(id);
             }
@@ -380,7 +380,7 @@ impl<T: Real> Tape<T> {
     ) -> u32 {
         let (id, first_edge) = (index(self.nodes.len()), index(self.edges.len()));
         self.edges.extend_from_slice(inputs);
-        self.nodes.push(Node { kind, value: value.by_parts(), at, first_edge, needs_gradient, retained: false });
+        self.nodes.push(Node { kind, value, at, first_edge, needs_gradient, retained: false });
         id
     }
 

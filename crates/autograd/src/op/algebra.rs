@@ -125,15 +125,6 @@ pub enum Value<T: Real> {
 }
 
 impl<T: Real> Value<T> {
-    /// The same, see [`Tensor::by_parts`].
-    #[inline(always)]
-    pub(crate) fn by_parts(self) -> Self {
-        match self {
-            Value::Tensor(tensor) => Value::Tensor(tensor.by_parts()),
-            other => other,
-        }
-    }
-
     /// The tensor.
     ///
     /// # Errors

@@ -462,10 +462,12 @@ macro_rules! engine {
             }
             fn forward(op: &Handle, x: &[&Tensor<$t>], at: Option<&'static Location<'static>>) -> Result<Tensor<$t>, Error> {
                 let shapes = || x.iter().map(|t| *t.shape()).collect::<Vec<Shape>>();
-                match <$t>::typed(op.op()).forward(x) {
-                    Ok(y) => Ok(y.by_parts()),
-                    Err(error) => Err(error.met_by(op.name(), shapes(), at)),
+                let mut y = <$t>::typed(op.op()).forward(x);
+                // In place: the value is not moved.
+                if let Err(error) = &mut y {
+                    *error = error.clone().met_by(op.name(), shapes(), at);
                 }
+                y
             }
             fn forward_all(op: &Handle, x: &[&Tensor<$t>], at: &'static Location<'static>) -> Result<Few<Tensor<$t>>, Error> {
                 let shapes = || x.iter().map(|t| *t.shape()).collect::<Vec<Shape>>();

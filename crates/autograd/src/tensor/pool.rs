@@ -199,12 +199,6 @@ impl<T: Real> Shared<T> {
         Shared(Some(header(shape, Data::Of(owner)).shareable()))
     }
 
-    /// What it shares; nothing is left.
-    #[inline]
-    pub(super) fn take(&mut self) -> Self {
-        Shared(self.0.take())
-    }
-
     #[inline]
     pub(super) fn get(&self) -> Option<&Array<T>> {
         self.0.as_deref()

@@ -7,7 +7,7 @@
 use super::{
     Buffer, allocate,
     dispatch::{Kernel, dispatch},
-    matmul::{Gemm, Strides},
+    matmul::{Gemm, Pair, Strides},
     overwritten, threads,
     walk::Walk,
 };
@@ -115,7 +115,7 @@ fn subtract<const FMA: bool>(to: &mut [f64], factor: f64, from: &[f64]) {
 /// The product of an m×k matrix and a k×n matrix, in the memory of others.
 fn product<'s>(size: (usize, usize, usize), a: &[f64], a_at: Strides, b: &[f64], b_at: Strides, scratch: &'s mut [f64]) -> &'s [f64] {
     let product = &mut scratch[..size.0 * size.2];
-    f64::gemm(size, a, a_at, b, b_at, product, false);
+    f64::gemm(&Pair { size, a: a_at, b: b_at }, a, b, product, false);
     product
 }
 
@@ -244,9 +244,9 @@ impl Triangle<'_> {
         Triangle { strides: (self.strides.1, self.strides.0), is_upper: !self.is_upper, ..self }
     }
 
-    /// How many rows are solved before, or after, the rest.
+    /// How many rows are solved before, or after, the rest, which is no more.
     fn half(self) -> usize {
-        (self.n / 2).next_multiple_of(BLOCK)
+        self.n.div_ceil(2).next_multiple_of(BLOCK)
     }
 
     /// T⁻¹ X in place of X, which has `columns` columns.
@@ -790,4 +790,43 @@ pub(crate) fn cofactor_slope<T: Real>(a: &Tensor<T>, e: &Tensor<T>) -> Result<Te
         ldn.outward(&mut x, to);
     }
     Ok(Tensor::of(*a.shape(), slopes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Well conditioned, and not symmetric.
+    fn matrix(n: usize) -> Tensor<f64> {
+        let elements = (0..n * n).map(|i| ((i * i + 3 * i) as f64).sin() + if i % (n + 1) == 0 { n as f64 } else { 0.0 });
+        Tensor::of(Shape::new(&[n, n]).unwrap(), elements.collect::<Vec<_>>())
+    }
+
+    fn assert_close(found: &Tensor<f64>, expected: &Tensor<f64>, what: &str, n: usize) {
+        let worst = found.as_slice().iter().zip(expected.as_slice()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(worst < 1e-12 && found.shape() == expected.shape(), "{what} of {n}: {worst:e}");
+    }
+
+    #[test]
+    fn systems_of_every_size_are_solved_whatever_blocks_they_make() {
+        for n in (1..=70).chain([95, 96, 97, 128, 129, 200]) {
+            let (a, b) = (matrix(n), &matrix(n) * (1.0 / n as f64));
+            let transposed = a.transpose(0, 1).unwrap();
+            for is_kept in [false, true] {
+                if is_kept {
+                    prepare(&a);
+                }
+                assert_close(&a.matmul(&solve(&a, &b, false, true).unwrap()).unwrap(), &b, "system", n);
+                assert_close(&transposed.matmul(&solve(&a, &b, true, true).unwrap()).unwrap(), &b, "transposed system", n);
+                let eye = Tensor::eye(n).unwrap();
+                assert_close(&a.matmul(&inverse(&a, true).unwrap()).unwrap(), &eye, "inverse", n);
+            }
+            let square = b.matmul(&b.transpose(0, 1).unwrap()).unwrap();
+            let lower = cholesky(&square).unwrap();
+            assert_close(&lower.matmul(&lower.transpose(0, 1).unwrap()).unwrap(), &square, "Cholesky factor", n);
+            assert_close(&lower.matmul(&solve_lower(&lower, &b, false).unwrap()).unwrap(), &b, "lower triangle", n);
+            let upper = lower.transpose(0, 1).unwrap();
+            assert_close(&upper.matmul(&solve_lower(&lower, &b, true).unwrap()).unwrap(), &b, "upper triangle", n);
+        }
+    }
 }

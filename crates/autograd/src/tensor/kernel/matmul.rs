@@ -22,21 +22,10 @@ pub(crate) type Strides = (usize, usize);
 pub trait Gemm: Sized {
     /// `c = a·b`, or `c += a·b` if `accumulate`; `a` is m×k, `b` is k×n, `c` is m×n and row-major.
     #[doc(hidden)]
-    #[allow(clippy::too_many_arguments)]
-    fn gemm(size: (usize, usize, usize), a: &[Self], a_at: Strides, b: &[Self], b_at: Strides, c: &mut [Self], accumulate: bool);
+    fn gemm(pair: &Pair, a: &[Self], b: &[Self], c: &mut [Self], accumulate: bool);
     /// The same for some or all rows of a product, in the way that was chosen for the whole.
     #[doc(hidden)]
-    #[allow(clippy::too_many_arguments)]
-    fn gemm_by(
-        way: Way,
-        size: (usize, usize, usize),
-        a: &[Self],
-        a_at: Strides,
-        b: &[Self],
-        b_at: Strides,
-        c: &mut [Self],
-        accumulate: bool,
-    );
+    fn gemm_by(way: Way, pair: &Pair, a: &[Self], b: &[Self], c: &mut [Self], accumulate: bool);
 }
 
 /// Who multiplies.
@@ -52,11 +41,11 @@ pub enum Way {
 
 /// Two matrices that are multiplied, and how their elements stand.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pair {
+pub struct Pair {
     /// Rows, inner length, columns.
-    size: (usize, usize, usize),
-    a: Strides,
-    b: Strides,
+    pub(super) size: (usize, usize, usize),
+    pub(super) a: Strides,
+    pub(super) b: Strides,
 }
 
 impl Pair {
@@ -83,7 +72,7 @@ impl Pair {
             return;
         }
         if k > 0 {
-            T::gemm((m, k, n), a, self.a, b, self.b, c, accumulate);
+            T::gemm(self, a, b, c, accumulate);
         } else if !accumulate {
             c.fill(T::ZERO);
         }
@@ -119,23 +108,21 @@ struct Batch<'s> {
     sums: Option<&'s [usize]>,
 }
 
-/// Rows and columns of the matrices in a tensor and the distances between them, and the lengths of the batch. A vector is a row on the left, a
-/// column on the right.
-fn matrices(shape: &Shape, transposed: bool, is_left: bool) -> Result<((usize, usize), Strides, &[usize]), Error> {
-    let (rows, columns, batch) = match shape[..] {
-        [] => return Err(ErrorKind::Rank { expected: "at least 1 axis", found: 0 }.into()),
-        [n] if is_left => (1, n, &[][..]),
-        [n] => (n, 1, &[][..]),
-        [ref batch @ .., r, c] => (r, c, batch),
-    };
-    let (size, strides) = laid(rows, columns, transposed && shape.rank() > 1);
-    Ok((size, strides, batch))
+/// Rows and columns of the matrices in a tensor, and the lengths of the batch. A vector is a row on the left, a column on the right.
+fn matrices(shape: &Shape, is_left: bool) -> Result<(usize, usize, &[usize]), Error> {
+    match shape[..] {
+        [] => Err(ErrorKind::Rank { expected: "at least 1 axis", found: 0 }.into()),
+        [n] => Ok(if is_left { (1, n, &[]) } else { (n, 1, &[]) }),
+        [ref batch @ .., rows, columns] => Ok((rows, columns, batch)),
+    }
 }
 
 impl<'s> Product<'s> {
     pub(crate) fn new(a: &'s Shape, transpose_a: bool, b: &'s Shape, transpose_b: bool) -> Result<Product<'s>, Error> {
-        let ((m, k), a_strides, a_batch) = matrices(a, transpose_a, true)?;
-        let ((other_k, n), b_strides, b_batch) = matrices(b, transpose_b, false)?;
+        let (rows, columns, a_batch) = matrices(a, true)?;
+        let ((m, k), a_strides) = laid(rows, columns, transpose_a && a.rank() > 1);
+        let (rows, columns, b_batch) = matrices(b, false)?;
+        let ((other_k, n), b_strides) = laid(rows, columns, transpose_b && b.rank() > 1);
         if k != other_k {
             return Err(ErrorKind::Inner { left: k, right: other_k }.into());
         }
@@ -178,6 +165,14 @@ impl<'s> Product<'s> {
         }
         self.shape = *to;
         Ok(self)
+    }
+
+    /// The same, if there is something to sum to.
+    fn summed(self, to: Option<&'s Shape>) -> Result<Product<'s>, Error> {
+        match to {
+            Some(to) => self.sum_to(to),
+            None => Ok(self),
+        }
     }
 
     /// Adds to `c`, or overwrites it.
@@ -262,10 +257,7 @@ pub(crate) fn matmul<T: Real>(
         pair.run(a.as_slice(), b.as_slice(), &mut c, accumulate);
         return Ok(Tensor::of(shape, c));
     }
-    let mut product = Product::new(a.shape(), transpose_a, b.shape(), transpose_b)?;
-    if let Some(to) = to {
-        product = product.sum_to(to)?;
-    }
+    let product = Product::new(a.shape(), transpose_a, b.shape(), transpose_b)?.summed(to)?;
     let mut c = overwritten(product.shape.len())?;
     let accumulate = under(&mut c);
     product.run(a.as_slice(), b.as_slice(), &mut c, accumulate);
@@ -279,8 +271,7 @@ pub(crate) fn add_matmul<T: Real>(
     to: Option<&Shape>,
     sum: &mut [T],
 ) -> Result<(), Error> {
-    let product = Product::new(a.shape(), transpose_a, b.shape(), transpose_b)?;
-    let product = if let Some(to) = to { product.sum_to(to)? } else { product };
+    let product = Product::new(a.shape(), transpose_a, b.shape(), transpose_b)?.summed(to)?;
     product.run(a.as_slice(), b.as_slice(), sum, true);
     Ok(())
 }
@@ -302,13 +293,19 @@ fn reach(rows: usize, columns: usize, (row, column): Strides) -> usize {
 }
 
 /// A product that is too small for the others.
-struct Tiny<'a, T>(Operands<'a, T>);
+struct Tiny<'a, T> {
+    pair: &'a Pair,
+    a: &'a [T],
+    b: &'a [T],
+    c: &'a mut [T],
+    accumulate: bool,
+}
 
 impl<T: Real> Kernel for Tiny<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Operands { size: (_, k, n), a, a_at: (a_row, a_column), b, b_at: (b_row, b_column), c, accumulate } = self.0;
+        let Tiny { pair: &Pair { size: (_, k, n), a: (a_row, a_column), b: (b_row, b_column) }, a, b, c, accumulate } = self;
         if !accumulate {
             c.fill(T::ZERO);
         }
@@ -436,47 +433,40 @@ fn is_worth_sharing(multiplications: usize) -> bool {
 }
 
 impl Way {
-    fn of<T: Real>(size: (usize, usize, usize), a_at: Strides, b_at: Strides) -> Way {
-        let (m, k, n) = size;
+    fn of<T: Real>(pair: &Pair) -> Way {
+        let (m, k, n) = pair.size;
         if m.saturating_mul(k).saturating_mul(n) <= TINY {
             return Way::Tiny;
         }
-        gemm::way::<T>(size, a_at, b_at).map_or(Way::Library(gemm_common::Parallelism::None), Way::Tiles)
+        gemm::way::<T>(pair.size, pair.a, pair.b).map_or(Way::Library(gemm_common::Parallelism::None), Way::Tiles)
     }
 }
 
 macro_rules! gemm {
     ($($t:ident $library:path;)*) => { $(
         impl Gemm for $t {
-            fn gemm(size: (usize, usize, usize), a: &[$t], a_at: Strides, b: &[$t], b_at: Strides, c: &mut [$t], accumulate: bool) {
-                let (m, k, n) = size;
-                let way = Way::of::<$t>(size, a_at, b_at);
-                let Some(rows) = rows_of_part(way, size) else {
-                    let way = if let Way::Library(_) = way { Way::Library(library_threads(size)) } else { way };
-                    return <$t>::gemm_by(way, size, a, a_at, b, b_at, c, accumulate);
+            fn gemm(pair: &Pair, a: &[$t], b: &[$t], c: &mut [$t], accumulate: bool) {
+                let way = Way::of::<$t>(pair);
+                let Some(rows) = rows_of_part(way, pair.size) else {
+                    let way = if let Way::Library(_) = way { Way::Library(library_threads(pair.size)) } else { way };
+                    return <$t>::gemm_by(way, pair, a, b, c, accumulate);
                 };
+                let (m, k, n) = pair.size;
                 let parts = (0..m).step_by(rows).zip(c[..m * n].chunks_mut(rows * n)).collect();
                 threads::each(usize::MAX, parts, &|(row, c): (usize, &mut [$t])| {
-                    <$t>::gemm_by(way, (rows.min(m - row), k, n), &a[row * a_at.0..], a_at, b, b_at, c, accumulate);
+                    let part = Pair { size: (rows.min(m - row), k, n), ..*pair };
+                    <$t>::gemm_by(way, &part, &a[row * pair.a.0..], b, c, accumulate);
                 });
             }
             #[allow(unsafe_code)]
-            fn gemm_by(
-                way: Way,
-                size: (usize, usize, usize),
-                a: &[$t],
-                a_at: Strides,
-                b: &[$t],
-                b_at: Strides,
-                c: &mut [$t],
-                accumulate: bool,
-            ) {
-                let (m, k, n) = size;
+            fn gemm_by(way: Way, pair: &Pair, a: &[$t], b: &[$t], c: &mut [$t], accumulate: bool) {
+                let &Pair { size: (m, k, n), a: a_at, b: b_at } = pair;
                 // Every access of any way lies below these bounds.
                 let (a, b) = (&a[..reach(m, k, a_at)], &b[..reach(k, n, b_at)]);
                 let c = &mut c[..m * n];
+                let size = (m, k, n);
                 let parallelism = match way {
-                    Way::Tiny => return dispatch(Tiny(Operands { size, a, a_at, b, b_at, c, accumulate })),
+                    Way::Tiny => return dispatch(Tiny { pair, a, b, c, accumulate }),
                     Way::Tiles(way) => match gemm::multiply(way, Operands { size, a, a_at, b, b_at, c, accumulate }) {
                         Ok(()) => return,
                         Err(_) => gemm_common::Parallelism::None, // never: the scratch is small
