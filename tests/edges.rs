@@ -273,3 +273,23 @@ fn softmax_is_stable_for_inputs_of_any_size() {
     assert!(x.softmax(0).value().unwrap().as_slice().iter().all(|p| p.is_nan()));
     assert!(x.log_softmax(0).value().unwrap().as_slice().iter().all(|p| p.is_nan()));
 }
+
+#[test]
+fn the_gradient_of_what_was_stretched_is_so_many_times_a_number() {
+    let rows: [&[usize]; 4] = [&[3], &[1, 3], &[1], &[]];
+    for seed in [1.0, -0.1, -0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 1e-310] {
+        for (row, rest) in rows.iter().flat_map(|row| [(row, 5), (row, 0)]) {
+            let g = Graph::<f64>::new();
+            let a = g.variable(Tensor::ones([rest, 3]).unwrap());
+            let b = g.variable(Tensor::full(2.0, row).unwrap());
+            let y = (a + b).sum() * seed;
+            let found = y.backward().unwrap().wrt(b).unwrap().clone();
+            // Recorded gradients are added up.
+            let [expected] = g.grad(y, [b]);
+            let expected = expected.value().unwrap();
+            assert_eq!(found.shape(), expected.shape());
+            let all_alike = found.as_slice().iter().zip(expected.as_slice()).all(|(a, b)| alike(*a, *b));
+            assert!(all_alike, "{seed} {row:?}: {found} {expected}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! What may be done to a tape and changes no number: checkpoints, scopes and replays of random programs, in every mode.
 
-use autograd::{Graph, Tensor, Var, check};
+use autograd::{Graph, Tensor, Var, check, release_memory};
 use proptest::prelude::*;
 
 use crate::programs::{Program, Wrap, directions, dot, each_program, size};
@@ -326,4 +326,26 @@ fn a_singular_matrix_is_one_whether_its_factors_are_kept_or_not() {
     let y = a.logdet();
     assert_eq!(y.item().unwrap(), f64::NEG_INFINITY);
     assert!(y.backward().unwrap().wrt(a).unwrap().as_slice().iter().all(|d| d.is_nan()));
+}
+
+#[test]
+fn memory_that_is_given_back_leaves_what_is_kept() {
+    let [a, b] = system(5);
+    let solved = |a: &Tensor<f64>| {
+        let g = Graph::new();
+        let (a, b) = (g.variable(a), g.variable(&b));
+        derivatives(&g, &[a, b], with_what_is_kept(a, b))
+    };
+    let before = solved(&a);
+    release_memory();
+    assert_eq!(solved(&a), before);
+    // On several threads at once, of which one drops the tensor.
+    let (here, there) = (a.clone(), Tensor::new(a.to_vec(), a.shape()).unwrap());
+    drop(a);
+    std::thread::scope(|s| {
+        let all = [s.spawn(|| solved(&there)), s.spawn(|| solved(&there)), s.spawn(|| solved(&here))];
+        all.into_iter().for_each(|found| assert_eq!(found.join().unwrap(), before));
+    });
+    drop((here, there));
+    release_memory();
 }

@@ -200,7 +200,7 @@ pub(crate) fn multilinear<T: Real>(op: &dyn Erased, x: &[&Tensor<T>], dx: &[Opti
         {
             continue;
         }
-        let part = T::typed(op).forward(&factors)?;
+        let part = T::typed(op).forward(&factors, false)?;
         sum = Some(match sum {
             Some(sum) => sum.add(&part)?,
             None => part,

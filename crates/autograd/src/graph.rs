@@ -314,8 +314,13 @@ impl<T: Real> Graph<T> {
         let mut seen = HashSet::new();
         let values = tape.nodes.iter().filter_map(|node| node.value.tensor().ok()).chain(tape.tangents.iter().flatten().flatten());
         let elements: usize = values
-            .filter(|tensor| tensor.as_one().is_none() && seen.insert(tensor.as_slice().as_ptr()))
-            .map(|tensor| std::mem::size_of_val(tensor.as_slice()) + tensor.fact().map_or(0, Fact::bytes))
+            .filter(|tensor| tensor.as_one().is_none())
+            .map(|tensor| {
+                // Facts are of one of the tensors that share elements.
+                let fact = tensor.fact().filter(|fact| seen.insert(std::ptr::from_ref(*fact).addr()));
+                let is_new = seen.insert(tensor.as_slice().as_ptr().addr());
+                fact.map_or(0, Fact::bytes) + if is_new { std::mem::size_of_val(tensor.as_slice()) } else { 0 }
+            })
             .sum();
         elements + tape.nodes.len() * size_of::<Node<T>>() + tape.edges.len() * size_of::<u32>()
     }

@@ -59,7 +59,7 @@ impl<T: Real> Hook<T> {
 struct Passed<T: Real>(Hook<T>);
 
 impl<T: Real, U: Real> Typed<U> for Passed<T> {
-    fn forward(&self, x: &[&Tensor<U>]) -> Result<Tensor<U>, Error> {
+    fn forward(&self, x: &[&Tensor<U>], _is_kept: bool) -> Result<Tensor<U>, Error> {
         let mut result = Err(ErrorKind::Precision { made_for: T::NAME, asked: U::NAME }.into());
         if let (Some(x), Some(result)) = (
             x.first().and_then(|x| (*x as &dyn Any).downcast_ref::<Tensor<T>>()),

@@ -118,8 +118,8 @@ where
 /// # Ok::<(), autograd::Error>(())
 /// ```
 ///
-/// The last step of the way back is left out for the gradient itself, as far as it is a product of matrices: with the gradient
-/// ([`value_grad_and_hvp`]) it costs more. Where several products at one point are wanted, [`hessian_product`] records the function only once.
+/// Where the last step to the gradient is a product of matrices, it is left out; [`value_grad_and_hvp`], which gives the gradient too, costs
+/// more. Where several products at one point are wanted, [`hessian_product`] records the function only once.
 ///
 /// # Errors
 /// As [`hessian`]; a direction of another shape than its input.

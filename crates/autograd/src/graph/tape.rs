@@ -220,12 +220,7 @@ impl<T: Real> Tape<T> {
         }
         let mut x = Few::new();
         let result = match op::tensors_into(inputs.iter().map(|&x| &self.node(x).value), &mut x) {
-            Ok(()) => {
-                if needs_gradient {
-                    T::typed(handle.op()).prepare(&x);
-                }
-                T::forward(handle, &x, Some(at))
-            }
+            Ok(()) => T::forward(handle, &x, needs_gradient, Some(at)),
             // Of several errors the one that was made first is passed on.
             Err(any) => Err(self.first_error(inputs).unwrap_or(any)),
         };

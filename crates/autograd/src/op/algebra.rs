@@ -187,7 +187,7 @@ pub(crate) fn tensors_into<'a, T: Real>(x: impl Iterator<Item = &'a Value<T>>, i
 
 impl<T: Real> Apply<T> for Value<T> {
     fn call(op: Handle, x: &[&Self]) -> Self {
-        tensors(x.iter().copied()).and_then(|x| T::forward(&op, &x, None)).into()
+        tensors(x.iter().copied()).and_then(|x| T::forward(&op, &x, false, None)).into()
     }
 
     fn composed(name: &'static str, x: &[&Self], formula: impl FnOnce() -> Self) -> Self {

@@ -167,7 +167,7 @@ where
 struct Opaque<R>(Arc<R>);
 
 impl<T: Real, R: Rule> Typed<T> for Opaque<R> {
-    fn forward(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
+    fn forward(&self, x: &[&Tensor<T>], _is_kept: bool) -> Result<Tensor<T>, Error> {
         self.0.forward(x)
     }
     fn vjp(&self, x: &[&Value<T>], y: &[&Value<T>], g: &[Option<&Value<T>>], out: &mut dyn Sink<T, Value<T>>) {
@@ -207,7 +207,7 @@ impl<T: Real, R: Rule> Typed<T> for Opaque<R> {
         let all: Few<Var<'g, T>> = x.iter().chain(y).chain(dx.iter().flatten()).map(|v| **v).collect();
         // Whether there is a rule shows when it is asked.
         let values: Few<Tensor<T>> = all.iter().map(|v| v.value()).collect::<Result<_, Error>>().ok()?;
-        match Typed::<T>::forward(&tangent, &values.iter().collect::<Few<_>>()) {
+        match Typed::<T>::forward(&tangent, &values.iter().collect::<Few<_>>(), false) {
             Err(error) if matches!(error.kind(), ErrorKind::FirstOrderOnly { .. }) => None,
             _ => Some(Few::from_iter([y.first()?.graph().call(Handle::keep(tangent), &all)])),
         }
@@ -223,7 +223,7 @@ struct TangentOf<R> {
 }
 
 impl<T: Real, R: Rule> Typed<T> for TangentOf<R> {
-    fn forward(&self, all: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
+    fn forward(&self, all: &[&Tensor<T>], _is_kept: bool) -> Result<Tensor<T>, Error> {
         let n = self.moves.len();
         let mut moved = all.iter().skip(n + 1);
         let dx: Few<Option<&Tensor<T>>> = self.moves.iter().map(|moves| if *moves { moved.next().copied() } else { None }).collect();
@@ -286,7 +286,7 @@ impl<R: Rule> GradientOf<R> {
 }
 
 impl<T: Real, R: Rule> Typed<T> for GradientOf<R> {
-    fn forward(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
+    fn forward(&self, x: &[&Tensor<T>], _is_kept: bool) -> Result<Tensor<T>, Error> {
         only(self.forward_all(x)?)
     }
     fn forward_all(&self, all: &[&Tensor<T>]) -> Result<Few<Tensor<T>>, Error> {

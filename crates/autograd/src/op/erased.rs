@@ -29,15 +29,13 @@ use crate::{
 ///
 /// Outputs and their incoming gradients are lists, of one entry but for a [`MultiOp`]; no gradient stands for zeros.
 pub trait Typed<T: Real> {
+    /// The value. Where a gradient may be asked for (`is_kept`), what that will need again is left with the inputs.
     #[doc(hidden)]
-    fn forward(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error>;
-    /// Leaves with the inputs what a gradient will need again.
-    #[doc(hidden)]
-    fn prepare(&self, _x: &[&Tensor<T>]) {}
+    fn forward(&self, x: &[&Tensor<T>], is_kept: bool) -> Result<Tensor<T>, Error>;
     /// All outputs, of an operation that has several.
     #[doc(hidden)]
     fn forward_all(&self, x: &[&Tensor<T>]) -> Result<Few<Tensor<T>>, Error> {
-        self.forward(x).map(|y| Few::from_iter([y]))
+        self.forward(x, false).map(|y| Few::from_iter([y]))
     }
     #[doc(hidden)]
     fn vjp(&self, x: &[&Value<T>], y: &[&Value<T>], g: &[Option<&Value<T>>], out: &mut dyn Sink<T, Value<T>>);
@@ -128,13 +126,12 @@ impl<O: Op<N>, B: Borrow<O>, const N: usize, const FOREIGN: bool> Fixed<O, B, N,
 }
 
 impl<T: Real, O: Op<N>, B: Borrow<O>, const N: usize, const FOREIGN: bool> Typed<T> for Fixed<O, B, N, FOREIGN> {
-    fn forward(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
-        self.op.borrow().forward(exactly(x)?)
-    }
-    fn prepare(&self, x: &[&Tensor<T>]) {
-        if let Ok(x) = exactly(x) {
-            self.op.borrow().prepare(x);
+    fn forward(&self, x: &[&Tensor<T>], is_kept: bool) -> Result<Tensor<T>, Error> {
+        let (op, x) = (self.op.borrow(), exactly(x)?);
+        if is_kept {
+            op.prepare(x);
         }
+        op.forward(x)
     }
     fn vjp(&self, x: &[&Value<T>], y: &[&Value<T>], g: &[Option<&Value<T>>], out: &mut dyn Sink<T, Value<T>>) {
         // A wrong number of inputs has failed in `forward` already.
@@ -200,7 +197,7 @@ impl<O: Op<N>, B: Borrow<O> + Debug + Send + Sync, const N: usize, const FOREIGN
 struct Any<O, const FOREIGN: bool>(O);
 
 impl<T: Real, O: Variadic, const FOREIGN: bool> Typed<T> for Any<O, FOREIGN> {
-    fn forward(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
+    fn forward(&self, x: &[&Tensor<T>], _is_kept: bool) -> Result<Tensor<T>, Error> {
         self.0.forward(x)
     }
     fn vjp(&self, x: &[&Value<T>], y: &[&Value<T>], g: &[Option<&Value<T>>], out: &mut dyn Sink<T, Value<T>>) {
@@ -247,7 +244,7 @@ impl<O: MultiOp<N, M>, B: Borrow<O>, const N: usize, const M: usize> Several<O, 
 }
 
 impl<T: Real, O: MultiOp<N, M>, B: Borrow<O>, const N: usize, const M: usize> Typed<T> for Several<O, B, N, M> {
-    fn forward(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
+    fn forward(&self, x: &[&Tensor<T>], _is_kept: bool) -> Result<Tensor<T>, Error> {
         only(self.forward_all(x)?)
     }
     fn forward_all(&self, x: &[&Tensor<T>]) -> Result<Few<Tensor<T>>, Error> {
@@ -378,7 +375,7 @@ impl Handle {
     /// What the operation rejects, with its name, all shapes and the line of the caller.
     #[track_caller]
     pub fn call<T: Real>(&self, x: &[&Tensor<T>]) -> Result<Tensor<T>, Error> {
-        T::forward(self, x, Some(Location::caller()))
+        T::forward(self, x, false, Some(Location::caller()))
     }
 }
 
@@ -390,7 +387,7 @@ pub trait Engine: Sized {
     fn typed(op: &dyn Erased) -> &dyn Typed<Self>
     where
         Self: Real;
-    fn forward(op: &Handle, x: &[&Tensor<Self>], at: Option<&'static Location<'static>>) -> Result<Tensor<Self>, Error>
+    fn forward(op: &Handle, x: &[&Tensor<Self>], is_kept: bool, at: Option<&'static Location<'static>>) -> Result<Tensor<Self>, Error>
     where
         Self: Real;
     fn forward_all(op: &Handle, x: &[&Tensor<Self>], at: &'static Location<'static>) -> Result<Few<Tensor<Self>>, Error>
@@ -460,9 +457,14 @@ macro_rules! engine {
             fn typed(op: &dyn Erased) -> &dyn Typed<$t> {
                 op
             }
-            fn forward(op: &Handle, x: &[&Tensor<$t>], at: Option<&'static Location<'static>>) -> Result<Tensor<$t>, Error> {
+            fn forward(
+                op: &Handle,
+                x: &[&Tensor<$t>],
+                is_kept: bool,
+                at: Option<&'static Location<'static>>,
+            ) -> Result<Tensor<$t>, Error> {
                 let shapes = || x.iter().map(|t| *t.shape()).collect::<Vec<Shape>>();
-                let mut y = <$t>::typed(op.op()).forward(x);
+                let mut y = <$t>::typed(op.op()).forward(x, is_kept);
                 // In place: the value is not moved.
                 if let Err(error) = &mut y {
                     *error = error.clone().met_by(op.name(), shapes(), at);

@@ -66,7 +66,7 @@ struct Found<S> {
 impl<S: Selection> Fact for Found<S> {
     fn bytes(&self) -> usize {
         match &self.place {
-            Place::Gather { indices, .. } | Place::Flat { indices } => size_of_val(indices.as_slice()),
+            Place::Gather { indices, .. } => size_of_val(indices.as_slice()),
             _ => 0,
         }
     }

@@ -163,7 +163,7 @@ impl<T: Real> Drop for Buffer<T> {
     }
 }
 
-/// Keeps an array for the next buffer, if it is not too large.
+/// Keeps an array for the next buffer, if there is room.
 #[inline(never)]
 fn keep<T: Real>(mut array: UniqueArc<Array<T>>) {
     // What may take the same way goes first: the owner of the elements, and the buffers of a fact.

@@ -79,11 +79,6 @@ fn in_parts<R: Send>(to: &mut [R], size: usize, n: usize, fill: &Filling<'_, R>)
     threads::each(count.saturating_mul(cost), parts, &|(first, to): (usize, &mut [R])| fill(first, to)).into_iter().collect()
 }
 
-fn has_nan<T: Real>(elements: &[T]) -> bool {
-    // Without a branch for each element.
-    elements.iter().fold(false, |found, v| found | v.is_nan())
-}
-
 /// Whether `a` is the better pivot. NaN, which an infinite element makes, must not pass for 0.
 fn is_larger(a: f64, b: f64) -> bool {
     a > b || a.is_nan()
@@ -145,7 +140,7 @@ impl Kernel for Take<'_> {
 }
 
 /// A matrix as P A = L U, with partial pivoting: the unit lower factor below the diagonal, the upper one from it on.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Lu {
     n: usize,
     factors: Buffer<f64>,
@@ -289,7 +284,7 @@ impl Lu {
 
     fn factor<T: Real>(&mut self, matrix: &[T]) -> Result<(), Error> {
         let n = self.n;
-        (self.sign, self.zero, self.is_nan) = (1.0, None, has_nan(matrix));
+        (self.sign, self.zero, self.is_nan) = (1.0, None, T::has_nan(matrix));
         if self.is_nan {
             return Ok(());
         }
@@ -364,7 +359,7 @@ pub(crate) fn prepare<T: Real>(a: &Tensor<T>) {
     a.remember(|| Squares::new(a.shape()).ok().filter(|squares| squares.n >= BLOCK).and_then(|squares| factored(a, &squares).ok()));
 }
 
-/// The factors of one matrix after the other: those that are known, or found in one place.
+/// The factors of one matrix after the other: those that are known, or found anew, in memory that all of them use.
 struct InTurn<'a> {
     known: Option<&'a Factors>,
     own: Lu,
@@ -557,7 +552,7 @@ pub(crate) fn cholesky<T: Real>(a: &Tensor<T>) -> Result<Tensor<T>, Error> {
     in_parts(&mut factors, n * n, n, &|first, to| {
         let (mut lower, mut scratch) = (overwritten::<f64>(n * n)?, overwritten(scratch_of(n, n))?);
         for ((index, matrix), to) in squares.matrices(a.as_slice(), first).zip(to.chunks_exact_mut(n * n)) {
-            if has_nan(matrix) {
+            if T::has_nan(matrix) {
                 to.fill(T::of(f64::NAN));
                 continue;
             }
@@ -744,7 +739,7 @@ pub(crate) fn cofactor<T: Real>(a: &Tensor<T>) -> Result<Tensor<T>, Error> {
     let (mut ldn, mut x, mut cofactors) = (Ldn::new(n)?, allocate::<f64>(n * n)?, allocate(a.len())?);
     for (index, matrix) in squares.matrices(a.as_slice(), 0) {
         let to = &mut cofactors[index * n * n..(index + 1) * n * n];
-        if has_nan(matrix) {
+        if T::has_nan(matrix) {
             to.fill(T::of(f64::NAN));
             continue;
         }
@@ -773,7 +768,7 @@ pub(crate) fn cofactor_slope<T: Real>(a: &Tensor<T>, e: &Tensor<T>) -> Result<Te
     let (mut change, mut x) = (allocate::<f64>(n * n)?, allocate::<f64>(n * n)?);
     for ((index, matrix), (_, e)) in squares.matrices(a.as_slice(), 0).zip(squares.matrices(e.as_slice(), 0)) {
         let to = &mut slopes[index * n * n..(index + 1) * n * n];
-        if has_nan(matrix) {
+        if T::has_nan(matrix) {
             to.fill(T::of(f64::NAN));
             continue;
         }
