@@ -344,7 +344,9 @@ fn memory_that_is_given_back_leaves_what_is_kept() {
     drop(a);
     std::thread::scope(|s| {
         let all = [s.spawn(|| solved(&there)), s.spawn(|| solved(&there)), s.spawn(|| solved(&here))];
-        all.into_iter().for_each(|found| assert_eq!(found.join().unwrap(), before));
+        for found in all {
+            assert_eq!(found.join().unwrap(), before);
+        }
     });
     drop((here, there));
     release_memory();

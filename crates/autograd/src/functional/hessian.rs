@@ -255,7 +255,7 @@ where
 }
 
 /// The product vᵀ·∇²f of a direction with the Hessian of a scalar function, reverse over reverse. Where second derivatives are continuous
-/// the Hessian is symmetric, and this is [`hvp`], which is cheaper; computed in another way, it checks the other.
+/// the Hessian is symmetric, and this is [`hvp`], which costs less; computed in another way, it checks the other.
 ///
 /// ```
 /// use autograd::{functional::vhp, tensor};
