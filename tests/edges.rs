@@ -293,3 +293,19 @@ fn the_gradient_of_what_was_stretched_is_so_many_times_a_number() {
         }
     }
 }
+
+#[test]
+fn what_is_finite() {
+    let finite = [0.0, -0.0, f64::MAX, -f64::MAX, f64::MIN_POSITIVE, -5e-324, 1.0];
+    for n in 1..70 {
+        let all: Vec<f64> = finite.iter().copied().cycle().take(n).collect();
+        assert!(Tensor::new(all.clone(), [n]).unwrap().is_finite());
+        let narrow: Vec<f32> = all.iter().map(|v| v.clamp(f64::from(-f32::MAX), f64::from(f32::MAX)) as f32).collect();
+        assert!(Tensor::new(narrow.clone(), [n]).unwrap().is_finite());
+        for (place, bad) in (0..n).flat_map(|place| [INF, -INF, NAN, -NAN].map(|bad| (place, bad))) {
+            let (mut all, mut narrow) = (all.clone(), narrow.clone());
+            (all[place], narrow[place]) = (bad, bad as f32);
+            assert!(!Tensor::new(all, [n]).unwrap().is_finite() && !Tensor::new(narrow, [n]).unwrap().is_finite());
+        }
+    }
+}

@@ -52,6 +52,8 @@ pub trait Numeric: Copy {
     fn is_moderate(self) -> bool;
     /// Whether any of the numbers is NaN.
     fn has_nan(numbers: &[Self]) -> bool;
+    /// Whether none of the numbers is infinite or NaN.
+    fn are_finite(numbers: &[Self]) -> bool;
     fn expm1<const FMA: bool>(self) -> Self;
     fn ln<const FMA: bool>(self) -> Self;
     fn ln_1p<const FMA: bool>(self) -> Self;
@@ -236,13 +238,11 @@ macro_rules! numeric {
             }
             #[inline(always)]
             fn has_nan(numbers: &[Self]) -> bool {
-                // Without its sign, NaN is above infinity as a whole number, too; and these are compared in half as many steps.
-                let mut largest = 0;
-                for v in numbers {
-                    let size = v.to_bits() & (!0 >> 1);
-                    largest = if size > largest { size } else { largest };
-                }
-                largest > $t::INFINITY.to_bits()
+                $t::exceed(numbers, $t::INFINITY)
+            }
+            #[inline(always)]
+            fn are_finite(numbers: &[Self]) -> bool {
+                !$t::exceed(numbers, $t::MAX)
             }
             #[inline(always)]
             fn expm1<const FMA: bool>(self) -> Self {
@@ -503,6 +503,16 @@ macro_rules! numeric {
                 estrin(c, x, $t::fma::<FMA>)
             }
             #[inline(always)]
+            fn exceed(numbers: &[Self], bound: Self) -> bool {
+                // Without their signs, numbers are in the same order as whole numbers; these are compared in half as many steps.
+                let mut largest = 0;
+                for v in numbers {
+                    let size = v.to_bits() & (!0 >> 1);
+                    largest = if size > largest { size } else { largest };
+                }
+                largest > bound.to_bits()
+            }
+            #[inline(always)]
             fn within(x: Self, low: Self, high: Self) -> Self {
                 let x = if x < low { low } else { x };
                 if x > high { high } else { x }
@@ -642,6 +652,8 @@ trait Primitives: Copy {
     fn fma<const FMA: bool>(a: Self, b: Self, c: Self) -> Self;
     /// c₀ + c₁x + c₂x² + …
     fn polynomial<const FMA: bool, const N: usize>(x: Self, c: &[Self; N]) -> Self;
+    /// Whether the size of any of the numbers is above a bound, where NaN is above infinity.
+    fn exceed(numbers: &[Self], bound: Self) -> bool;
     /// x, moved to the ends of a range; NaN stays.
     fn within(x: Self, low: Self, high: Self) -> Self;
     /// eˣ for x up to where it becomes infinite.

@@ -45,7 +45,7 @@ pub struct Sgd<T: Real> {
     settings: Settings,
     /// The operations of the last step, and the settings that they belong to.
     rule: Option<(Settings, Rule)>,
-    /// The velocities v, by the identity of the parameter. It is kept alive by being held here, and so cannot come back as another's.
+    /// The velocities v, by the identity of the parameter.
     velocities: HashMap<LeafId, Tensor<T>>,
     /// What the present step will change; empty between two steps.
     updates: Vec<Option<Update<T>>>,

@@ -322,27 +322,7 @@ impl<T: Real> Kernel for AllFinite<'_, T> {
     type Output = bool;
     #[inline(always)]
     fn run<const FMA: bool>(self) -> bool {
-        // 0 times a number is 0, but NaN for those that are asked for: there is no way out at each, which would keep the loop from being
-        // vectorised.
-        let (groups, rest) = self.0.as_chunks::<LANES>();
-        let mut lanes = [T::ZERO; LANES];
-        for group in groups {
-            for i in 0..LANES {
-                lanes[i] += group[i] * T::ZERO;
-            }
-        }
-        let (mut width, mut is_finite) = (LANES / 2, true);
-        while width > 0 {
-            for i in 0..width {
-                let other = lanes[i + width];
-                lanes[i] += other;
-            }
-            width /= 2;
-        }
-        for v in rest {
-            is_finite &= v.is_finite();
-        }
-        is_finite && !lanes[0].is_nan()
+        T::are_finite(self.0)
     }
 }
 
