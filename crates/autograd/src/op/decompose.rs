@@ -33,31 +33,57 @@ impl Op<1> for Inverse {
     }
 }
 
+/// Which part of a matrix is that of a system of equations.
+#[derive(Debug, Clone, Copy)]
+enum System {
+    /// All of it.
+    Whole {
+        /// Whether a singular matrix is an error; in gradients it gives NaN.
+        is_strict: bool,
+    },
+    /// The lower triangle: what stands above the diagonal is not read. The other side has the same shape.
+    Lower,
+}
+
 /// The solution of A X = B, or of Aᵀ X = B.
 #[derive(Debug)]
 struct Solve {
+    system: System,
     is_transposed: bool,
-    /// Whether a singular matrix is an error; in gradients it gives NaN.
-    is_strict: bool,
 }
 
 impl Op<2> for Solve {
     fn name(&self) -> &'static str {
-        "solve"
+        match self.system {
+            System::Whole { .. } => "solve",
+            System::Lower => "solve_lower",
+        }
     }
     fn forward<T: Real>(&self, [a, b]: [&Tensor<T>; 2]) -> Result<Tensor<T>, Error> {
-        decompose::solve(a, b, self.is_transposed, self.is_strict)
+        match self.system {
+            System::Whole { is_strict } => decompose::solve(a, b, self.is_transposed, is_strict),
+            System::Lower => decompose::solve_lower(a, b, self.is_transposed),
+        }
     }
     fn prepare<T: Real>(&self, [a, _]: [&Tensor<T>; 2]) {
-        decompose::prepare(a);
+        if let System::Whole { .. } = self.system {
+            decompose::prepare(a);
+        }
     }
-    /// dB solves the transposed system with G; dA = −dB Xᵀ, or −X dBᵀ if A is read transposed.
+    /// dB solves the transposed system with G; dA = −dB Xᵀ, or −X dBᵀ if A is read transposed; of a triangle, what is read of A.
     fn vjp<T: Real, A: Algebra<T>>(&self, [a, b]: [&A; 2], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
-        let db = A::call(solve(!self.is_transposed, false), &[a, g]);
+        let system = match self.system {
+            System::Whole { .. } => System::Whole { is_strict: false },
+            System::Lower => System::Lower,
+        };
+        let db = A::call(solve(system, !self.is_transposed), &[a, g]);
         if out.needs(0) {
             let (x, d) = if b.shape().rank() == 1 { (y.unsqueeze(1), db.unsqueeze(1).neg()) } else { (y.clone(), db.neg()) };
             let (left, right) = if self.is_transposed { (&x, &d) } else { (&d, &x) };
-            out.add_matmul(0, left, false, right, true);
+            match system {
+                System::Whole { .. } => out.add_matmul(0, left, false, right, true),
+                System::Lower => out.add(0, left.matmul_as(right, false, true).tril(0)),
+            }
         }
         if out.needs(1) {
             out.add(1, db.unstretched(b));
@@ -80,35 +106,8 @@ impl Op<1> for Cholesky {
         let lower = l.matmul_as(&g.tril(0), true, false).tril(0);
         let both = lower.add(&lower.tril(-1).transpose(-2, -1));
         // Both factors are applied from the left: the result is symmetric.
-        let half = A::call(solve_lower(true), &[l, &both]).transpose(-2, -1);
-        out.add(0, A::call(solve_lower(true), &[l, &half]).mul_lit(0.5));
-    }
-}
-
-/// The solution of L X = B, or of Lᵀ X = B, for a lower triangular L and a matrix B of the same shape; what stands above the diagonal of L is not
-/// read.
-#[derive(Debug)]
-struct SolveLower {
-    is_transposed: bool,
-}
-
-impl Op<2> for SolveLower {
-    fn name(&self) -> &'static str {
-        "solve_lower"
-    }
-    fn forward<T: Real>(&self, [l, b]: [&Tensor<T>; 2]) -> Result<Tensor<T>, Error> {
-        decompose::solve_lower(l, b, self.is_transposed)
-    }
-    /// As that of [`Solve`], for the lower triangle.
-    fn vjp<T: Real, A: Algebra<T>>(&self, [l, _]: [&A; 2], y: &A, g: &A, out: &mut dyn Sink<T, A>) {
-        let db = A::call(solve_lower(!self.is_transposed), &[l, g]);
-        if out.needs(0) {
-            let (left, right) = if self.is_transposed { (y, &db) } else { (&db, y) };
-            out.add(0, left.matmul_as(right, false, true).tril(0).neg());
-        }
-        if out.needs(1) {
-            out.add(1, db);
-        }
+        let half = A::call(solve(System::Lower, true), &[l, &both]).transpose(-2, -1);
+        out.add(0, A::call(solve(System::Lower, true), &[l, &half]).mul_lit(0.5));
     }
 }
 
@@ -228,13 +227,8 @@ fn inverse(is_strict: bool) -> Handle {
 }
 
 #[inline(never)]
-fn solve(is_transposed: bool, is_strict: bool) -> Handle {
-    Handle::new(Solve { is_transposed, is_strict })
-}
-
-#[inline(never)]
-fn solve_lower(is_transposed: bool) -> Handle {
-    Handle::new(SolveLower { is_transposed })
+fn solve(system: System, is_transposed: bool) -> Handle {
+    Handle::new(Solve { system, is_transposed })
 }
 
 #[inline(never)]
@@ -308,7 +302,7 @@ methods! {
     /// assert_eq!(x.sum().backward()?.wrt(b)?, &tensor![0.5, 0.25]);
     /// # Ok::<(), autograd::Error>(())
     /// ```
-    fn solve(a, b) = solve(false, true), samples: {
+    fn solve(a, b) = solve(System::Whole { is_strict: true }, false), samples: {
         [([3, 3], (-0.5, 0.5)), ([3], (2.0, 3.0)), [3, 2]] => |x| (x[0] + x[1].diag(0)).solve(x[2]);
         [([3, 3], (-0.5, 0.5)), ([3], (2.0, 3.0)), [3]] => |x| (x[0] + x[1].diag(0)).solve(x[2]);
         [([2, 2, 2], (-0.5, 0.5)), ([2], (1.5, 2.0)), [2, 1]] => |x| (x[0] + x[1].diag(0)).solve(x[2]);

@@ -464,12 +464,7 @@ macro_rules! engine {
                 at: Option<&'static Location<'static>>,
             ) -> Result<Tensor<$t>, Error> {
                 let shapes = || x.iter().map(|t| *t.shape()).collect::<Vec<Shape>>();
-                let mut y = <$t>::typed(op.op()).forward(x, is_kept);
-                // In place: the value is not moved.
-                if let Err(error) = &mut y {
-                    *error = error.clone().met_by(op.name(), shapes(), at);
-                }
-                y
+                <$t>::typed(op.op()).forward(x, is_kept).map_err(|error| error.met_by(op.name(), shapes(), at))
             }
             fn forward_all(op: &Handle, x: &[&Tensor<$t>], at: &'static Location<'static>) -> Result<Few<Tensor<$t>>, Error> {
                 let shapes = || x.iter().map(|t| *t.shape()).collect::<Vec<Shape>>();

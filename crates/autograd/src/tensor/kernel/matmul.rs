@@ -74,7 +74,7 @@ impl Pair {
         if k > 0 {
             T::gemm(self, a, b, c, accumulate);
         } else if !accumulate {
-            c.fill(T::ZERO);
+            c[..m * n].fill(T::ZERO);
         }
     }
 }
@@ -321,11 +321,14 @@ impl<T: Real> Kernel for Tiny<'_, T> {
             if b_column == 1 {
                 let mut done = columns::<T, 16>(0, (a, a_column), (b, b_row), k, c);
                 done = columns::<T, 8>(done, (a, a_column), (b, b_row), k, c);
-                let c = &mut c[done..];
-                for l in 0..if c.is_empty() { 0 } else { k } {
-                    let (factor, b) = (a[l * a_column], &b[l * b_row + done..][..c.len()]);
-                    for j in 0..c.len() {
-                        c[j] += factor * b[j];
+                let rest = &mut c[done..];
+                if rest.is_empty() {
+                    continue;
+                }
+                for l in 0..k {
+                    let (factor, b) = (a[l * a_column], &b[l * b_row + done..][..rest.len()]);
+                    for j in 0..rest.len() {
+                        rest[j] += factor * b[j];
                     }
                 }
                 continue;
@@ -339,8 +342,8 @@ impl<T: Real> Kernel for Tiny<'_, T> {
     }
 }
 
-/// Adds to a row of the product from column `done` on, as many elements at a time as fit a whole number of times: they stay in registers
-/// while the rows of `b` go by. Gives the first column that is left.
+/// Adds to a row of the product from column `done` on, `LANES` elements at a time, which stay in registers while the rows of `b` go by. Gives
+/// the first column that is left: there are fewer than `LANES`.
 #[inline(always)]
 fn columns<T: Real, const LANES: usize>(
     mut done: usize,
