@@ -3,6 +3,7 @@
 mod create;
 mod display;
 pub(crate) mod fact;
+mod pages;
 pub(crate) mod pool;
 pub(crate) mod kernel;
 
@@ -14,6 +15,7 @@ use std::{
 use fact::Fact;
 pub(crate) use kernel::matmul::Gemm;
 pub use kernel::threads::in_pool;
+use pages::Pages;
 use pool::{Buffer, Shared};
 
 use crate::{
@@ -59,6 +61,8 @@ struct Array<T: Real> {
 
 enum Data<T: Real> {
     Own(Vec<T>),
+    /// Its own as well, and many.
+    Large(Pages<T>),
     /// The elements of another array, which owns them.
     Of(Shared<T>),
 }
@@ -67,6 +71,7 @@ impl<T: Real> Array<T> {
     fn as_slice(&self) -> &[T] {
         match &self.data {
             Data::Own(elements) => elements,
+            Data::Large(pages) => pages.as_slice(),
             // `with_shape` always points to the owner.
             Data::Of(owner) => owner.get().map_or(&[], |owner| owner.data.own()),
         }
@@ -79,14 +84,16 @@ impl<T: Real> Data<T> {
     fn own(&self) -> &[T] {
         match self {
             Data::Own(elements) => elements,
+            Data::Large(pages) => pages.as_slice(),
             Data::Of(_) => &[],
         }
     }
 
     #[inline]
-    fn own_mut(&mut self) -> Option<&mut Vec<T>> {
+    fn own_mut(&mut self) -> Option<&mut [T]> {
         match self {
             Data::Own(elements) => Some(elements),
+            Data::Large(pages) => Some(pages.as_mut_slice()),
             Data::Of(_) => None,
         }
     }
@@ -96,6 +103,7 @@ impl<T: Real> Data<T> {
     fn capacity(&self) -> usize {
         match self {
             Data::Own(elements) => elements.capacity(),
+            Data::Large(pages) => pages.capacity(),
             Data::Of(_) => 0,
         }
     }
@@ -278,8 +286,8 @@ impl<T: Real> Tensor<T> {
         match &mut self.0 {
             Repr::One { value, .. } => Some(std::slice::from_mut(value)),
             Repr::Many(array) => match &mut array.get_mut()?.data {
-                Data::Own(elements) => Some(elements),
-                Data::Of(owner) => owner.get_mut()?.data.own_mut().map(Vec::as_mut_slice),
+                Data::Of(owner) => owner.get_mut()?.data.own_mut(),
+                own => own.own_mut(),
             },
         }
     }

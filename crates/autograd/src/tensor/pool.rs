@@ -11,7 +11,7 @@ use std::{
 
 use triomphe::{Arc, UniqueArc};
 
-use super::{Array, Data};
+use super::{Array, Data, pages::Pages};
 use crate::{
     error::{Error, ErrorKind},
     real::Real,
@@ -59,11 +59,16 @@ pub(crate) fn allocate<T: Real>(n: usize) -> Result<Buffer<T>, Error> {
 /// [`ErrorKind::OutOfMemory`]
 pub(crate) fn overwritten<T: Real>(n: usize) -> Result<Buffer<T>, Error> {
     let mut kept = Buffer(T::with_pool(|pool| pool.take(n)).flatten());
-    if let Some(elements) = kept.own_mut() {
-        if elements.len() != n {
-            elements.resize(n, T::ZERO);
+    if let Some(array) = &mut kept.0 {
+        match &mut array.data {
+            Data::Own(elements) if elements.len() != n => elements.resize(n, T::ZERO),
+            Data::Large(pages) => pages.set_len(n),
+            Data::Own(_) | Data::Of(_) => {}
         }
         return Ok(kept);
+    }
+    if let Some(pages) = Pages::of_zeros(n) {
+        return Ok(Buffer(Some(header(&Shape::EMPTY, Data::Large(pages)))));
     }
     let capacity = if n <= SMALL { n.next_power_of_two() } else { n };
     if n > LARGE && Vec::<T>::new().try_reserve_exact(capacity).is_err() {
@@ -76,11 +81,6 @@ pub(crate) fn overwritten<T: Real>(n: usize) -> Result<Buffer<T>, Error> {
 }
 
 impl<T: Real> Buffer<T> {
-    #[inline]
-    fn own_mut(&mut self) -> Option<&mut Vec<T>> {
-        self.0.as_mut()?.data.own_mut()
-    }
-
     /// The header with the elements in it, which will be a tensor of some shape.
     pub(super) fn shared(mut self, shape: &Shape) -> Shared<T> {
         if let Some(array) = &mut self.0 {
@@ -98,15 +98,23 @@ impl<T: Real> From<Vec<T>> for Buffer<T> {
 
 impl<T: Real> FromIterator<T> for Buffer<T> {
     fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
-        let elements = elements.into_iter();
+        let mut elements = elements.into_iter();
         let mut buffer = overwritten(elements.size_hint().0).unwrap_or_else(|_| Vec::new().into());
-        match buffer.own_mut() {
-            Some(own) => {
+        match buffer.0.as_mut().map(|array| &mut array.data) {
+            Some(Data::Own(own)) => {
                 own.clear();
                 own.extend(elements);
                 buffer
             }
-            None => elements.collect::<Vec<T>>().into(),
+            Some(Data::Large(pages)) => {
+                pages.as_mut_slice().iter_mut().zip(elements.by_ref()).for_each(|(to, v)| *to = v);
+                // More than they had said there would be.
+                match elements.next() {
+                    None => buffer,
+                    Some(next) => buffer.iter().copied().chain([next]).chain(elements).collect::<Vec<T>>().into(),
+                }
+            }
+            Some(Data::Of(_)) | None => elements.collect::<Vec<T>>().into(),
         }
     }
 }
@@ -134,7 +142,7 @@ impl<T: Real> Deref for Buffer<T> {
 impl<T: Real> DerefMut for Buffer<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
-        self.own_mut().map_or(&mut [], Vec::as_mut_slice)
+        self.0.as_mut().and_then(|array| array.data.own_mut()).unwrap_or_default()
     }
 }
 
@@ -306,6 +314,11 @@ pub(crate) trait Pooled: Sized {
     fn with_pool<R>(f: impl FnOnce(&mut Pool<Self>) -> R) -> Option<R>
     where
         Self: Real;
+
+    /// Bytes that begin where numbers may, read as numbers.
+    fn of_bytes(bytes: &[u8]) -> &[Self];
+
+    fn of_bytes_mut(bytes: &mut [u8]) -> &mut [Self];
 }
 
 macro_rules! pooled {
@@ -317,6 +330,12 @@ macro_rules! pooled {
                     static POOL: RefCell<Pool<$t>> = const { RefCell::new(Pool::new()) };
                 }
                 POOL.try_with(|pool| pool.try_borrow_mut().ok().map(|mut pool| f(&mut pool))).ok().flatten()
+            }
+            fn of_bytes(bytes: &[u8]) -> &[$t] {
+                pulp::bytemuck::try_cast_slice(bytes).unwrap_or_default()
+            }
+            fn of_bytes_mut(bytes: &mut [u8]) -> &mut [$t] {
+                pulp::bytemuck::try_cast_slice_mut(bytes).unwrap_or_default()
             }
         }
     )* };
