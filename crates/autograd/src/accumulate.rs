@@ -72,16 +72,22 @@ impl<T: Real> Slot<T> {
                 Some(sum) => *sum += d,
                 None => self.receive(Tensor::one(rank, d)),
             },
-            Slot::Empty | Slot::Zero | Slot::Asked => *self = Slot::Sum(Tensor::one(rank, d)),
+            Slot::Empty | Slot::Zero | Slot::Asked => self.fill(Slot::Sum(Tensor::one(rank, d))),
             Slot::Stretched(_) => self.receive(Tensor::one(rank, d)),
         }
     }
 
-    /// Empties a slot that holds a single number. There is nothing to be dropped, and only the tag is written.
+    /// Overwrites a slot in which there is nothing to be dropped: to ask again would be a call.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, with: Slot<T>) {
+        std::mem::forget(std::mem::replace(self, with));
+    }
+
+    /// Empties a slot that holds a single number.
     #[inline]
     pub(crate) fn forget_one(&mut self) {
         match self {
-            Slot::Sum(sum) if sum.as_one().is_some() => std::mem::forget(std::mem::replace(self, Slot::Empty)),
+            Slot::Sum(sum) if sum.as_one().is_some() => self.fill(Slot::Empty),
             _ => *self = Slot::Empty,
         }
     }

@@ -254,26 +254,10 @@ fn sweep<T: Real>(
     if roots.is_empty() {
         return Err(Error::from(ErrorKind::NoRoots).in_op("backward", Vec::new).at(at));
     }
+    let is_watched = guard.is_some() || witness.is_some();
     let mut next = Some(top);
-    while let Some(id) = next.filter(|&id| id >= lowest) {
+    while let Some(id) = sweep_ones(&mut tape, next, &mut lowest, slots, restored, is_watched) {
         next = id.checked_sub(1);
-        let slot = &mut slots[id as usize];
-        if matches!(slot, Slot::Empty) || !tape.node(id).needs_gradient {
-            *slot = Slot::Empty;
-            continue;
-        }
-        restored.step_back(&mut tape, id);
-        // A number is read where it stands: moving the slot would read more at once than was just written, and wait for it.
-        if let Slot::Sum(g) = slot
-            && let Some(g) = g.as_one()
-            && guard.is_none()
-            && witness.is_none()
-            && let Some(lowest_input) = pull_back_ones(&tape, id, g, slots)
-        {
-            slots[id as usize].forget_one();
-            lowest = lowest.min(lowest_input);
-            continue;
-        }
         let mut slot = std::mem::replace(&mut slots[id as usize], Slot::Empty);
         // What only asks the rule for another output is no gradient of this one.
         let is_gradient = !matches!(slot, Slot::Asked);
@@ -331,6 +315,36 @@ fn hooked<'g, T: Real>(
         gradient = hook.pass(gradient)?;
     }
     Ok((graph.tape.borrow_mut(), Slot::Sum(gradient)))
+}
+
+/// The part of a sweep that goes over single numbers, up to the next node that has to go the long way, as all do that are watched. A loop of its
+/// own, whose variables stay in registers.
+#[inline(never)]
+fn sweep_ones<T: Real>(
+    tape: &mut Tape<T>,
+    mut next: Option<u32>,
+    lowest: &mut u32,
+    slots: &mut [Slot<T>],
+    restored: &mut Restored,
+    is_watched: bool,
+) -> Option<u32> {
+    while let Some(id) = next.filter(|id| id >= lowest) {
+        let slot = &mut slots[id as usize];
+        if matches!(slot, Slot::Empty) {
+        } else if !tape.node(id).needs_gradient {
+            *slot = Slot::Empty;
+        } else {
+            restored.step_back(tape, id);
+            // A number is read where it stands: moving the slot would read more at once than was just written, and wait for it.
+            let g = if let Slot::Sum(g) = slot { g.as_one() } else { None };
+            let first = g.filter(|_| !is_watched).and_then(|g| pull_back_ones(tape, id, g, slots));
+            let Some(first) = first else { return Some(id) };
+            slots[id as usize].forget_one();
+            *lowest = first.min(*lowest);
+        }
+        next = id.checked_sub(1);
+    }
+    None
 }
 
 /// Asks the rule of a node to add to the gradients of its inputs, and gives the first of those. Apart, so that the way of single numbers is short.
@@ -441,14 +455,15 @@ fn pull_back_ones<T: Real>(tape: &Tape<T>, id: u32, g: T, slots: &mut [Slot<T>])
     let (n, _) = tape.ones(inputs.iter().copied(), &mut x)?;
     let adds = T::typed(op).vjp_one(x.get(..n)?, y, g, &mut d)?;
     let mut lowest = id;
-    for (k, (&x, d)) in inputs.iter().zip(d).enumerate() {
+    // Read where they stand, as they were written: a copy would be wider.
+    for (k, (&x, d)) in inputs.iter().zip(&d).enumerate() {
         let (node, slot) = (tape.node(x), &mut slots[x as usize]);
         lowest = lowest.min(x);
         if adds >> k & 1 == 1 && node.needs_gradient {
             let rank = if let Value::Tensor(x) = &node.value { x.as_one_of_rank().map_or(0, |(_, rank)| rank) } else { 0 };
-            slot.receive_one(rank, d);
+            slot.receive_one(rank, *d);
         } else if matches!(slot, Slot::Empty) {
-            *slot = Slot::Zero;
+            slot.fill(Slot::Zero);
         }
     }
     Some(lowest)

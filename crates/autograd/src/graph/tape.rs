@@ -296,19 +296,24 @@ impl<T: Real> Tape<T> {
     }
 
     /// In forward mode, computes the tangent of a new value; what goes wrong there takes the place of the value.
-    #[inline]
+    #[inline(always)]
     pub(super) fn follow(&mut self, id: u32) {
         if self.tangents.is_some() {
-            let moved = self.move_node(id).and_then(|()| match (self.guard, self.tangent(id)) {
-                (Some(guard), Some(tangent)) => match guard.offence(tangent) {
-                    Some(element) => Err(Error::non_finite(NonFinite::of_tangent(self, id, element, guard, tangent))),
-                    None => Ok(()),
-                },
-                _ => Ok(()),
-            });
-            if let Err(error) = moved {
-                self.nodes[id as usize].value = Value::Error(error);
-            }
+            self.follow_forward(id);
+        }
+    }
+
+    #[inline(never)]
+    fn follow_forward(&mut self, id: u32) {
+        let moved = self.move_node(id).and_then(|()| match (self.guard, self.tangent(id)) {
+            (Some(guard), Some(tangent)) => match guard.offence(tangent) {
+                Some(element) => Err(Error::non_finite(NonFinite::of_tangent(self, id, element, guard, tangent))),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        });
+        if let Err(error) = moved {
+            self.nodes[id as usize].value = Value::Error(error);
         }
     }
 
@@ -345,12 +350,19 @@ impl<T: Real> Tape<T> {
         let needs_gradient = x.iter().any(|x| self.node(x.id()).needs_gradient);
         if let Some((rank, y)) = self.output_of_ones(&op, x.iter().map(|x| x.id())) {
             let (id, first_edge) = (index(self.nodes.len()), index(self.edges.len()));
-            // One by one: there are few, and a copy of a slice would cost more.
-            for x in x {
-                self.edges.push(x.id());
-            }
-            let value = Value::Tensor(Tensor::one(rank, y));
-            self.nodes.push(Node { kind: Kind::Op(op), value, at, first_edge, needs_gradient, retained: false });
+            self.edges.extend(x.iter().map(|x| x.id()));
+            // Made where it will stand, the handle taken from where it came: what is copied by way of another place is read there in wider pieces
+            // than it was just written in, and waited for.
+            let mut op = Some(op);
+            let op = &mut op;
+            self.nodes.extend(std::iter::once_with(|| Node {
+                kind: op.take().map_or(Kind::Constant, Kind::Op),
+                value: Value::Tensor(Tensor::one(rank, y)),
+                at,
+                first_edge,
+                needs_gradient,
+                retained: false,
+            }));
             return id;
         }
         self.push_arrays(op, x, needs_gradient, at)
