@@ -450,10 +450,13 @@ fn pull_back_ones<T: Real>(tape: &Tape<T>, id: u32, g: T, slots: &mut [Slot<T>])
     if node.retained || tape.hooks.contains_key(&id) {
         return None;
     }
-    let (op, inputs, y) = (handle.op(), tape.inputs(id), y.as_one()?);
-    let (mut x, mut d) = ([T::ZERO; MAX_ONES], [T::ZERO; MAX_ONES]);
-    let (n, _) = tape.ones(inputs.iter().copied(), &mut x)?;
-    let adds = T::typed(op).vjp_one(x.get(..n)?, y, g, &mut d)?;
+    let (op, inputs, y) = (handle.op(), tape.inputs(id), y.one_ref()?);
+    let (mut x, mut d) = ([y; MAX_ONES], [T::ZERO; MAX_ONES]);
+    for (k, &input) in inputs.iter().enumerate() {
+        let Value::Tensor(value) = &tape.node(input).value else { return None };
+        *x.get_mut(k)? = value.one_ref()?;
+    }
+    let adds = T::typed(op).vjp_one(x.get(..inputs.len())?, *y, g, &mut d)?;
     let mut lowest = id;
     // Read where they stand, as they were written: a copy would be wider.
     for (k, (&x, d)) in inputs.iter().zip(&d).enumerate() {

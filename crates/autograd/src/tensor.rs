@@ -153,6 +153,15 @@ impl<T: Real> Tensor<T> {
         }
     }
 
+    /// The value where it stands, if there is one element.
+    #[inline]
+    pub(crate) fn one_ref(&self) -> Option<&T> {
+        match &self.0 {
+            Repr::One { value, .. } => Some(value),
+            Repr::Many(_) => None,
+        }
+    }
+
     /// The value, to be changed, if there is one element.
     #[inline]
     pub(crate) fn one_mut(&mut self) -> Option<&mut T> {

@@ -236,23 +236,15 @@ impl<T: Real> Tape<T> {
         if self.guard.is_some() {
             return None;
         }
-        let mut x = [T::ZERO; MAX_ONES];
-        let (n, rank) = self.ones(inputs, &mut x)?;
-        T::typed(handle.op()).forward_one(x.get(..n)?).map(|y| (rank, y))
-    }
-
-    /// Reads the numbers that some nodes hold, if each holds one, and gives how many there are and the largest rank among them.
-    #[inline(always)]
-    pub(crate) fn ones(&self, ids: impl Iterator<Item = u32>, into: &mut [T; MAX_ONES]) -> Option<(usize, usize)> {
-        let (mut n, mut largest) = (0, 0);
-        for id in ids {
+        let (mut x, mut n, mut largest) = ([T::ZERO; MAX_ONES], 0, 0);
+        for id in inputs {
             let Value::Tensor(tensor) = &self.node(id).value else { return None };
             let (value, rank) = tensor.as_one_of_rank()?;
-            *into.get_mut(n)? = value;
+            *x.get_mut(n)? = value;
             n += 1;
             largest = largest.max(rank);
         }
-        Some((n, largest))
+        T::typed(handle.op()).forward_one(x.get(..n)?).map(|y| (largest, y))
     }
 
     /// As `output`, for an operation with several.

@@ -51,9 +51,10 @@ pub trait Typed<T: Real> {
     fn forward_one(&self, _x: &[T]) -> Option<T> {
         None
     }
-    /// The gradients on single numbers, if there is a shorter way to them.
+    /// The gradients on single numbers, if there is a shorter way to them. The inputs are read where they stand: from a list of them that was just
+    /// written one by one, two would be read at once, and waited for.
     #[doc(hidden)]
-    fn vjp_one(&self, _x: &[T], _y: T, _g: T, _d: &mut [T; MAX_ONES]) -> Option<u8> {
+    fn vjp_one(&self, _x: &[&T], _y: T, _g: T, _d: &mut [T; MAX_ONES]) -> Option<u8> {
         None
     }
     /// The forward derivatives of all outputs, if the operation states them.
@@ -152,11 +153,12 @@ impl<T: Real, O: Op<N>, B: Borrow<O>, const N: usize, const FOREIGN: bool> Typed
         self.op.borrow().forward_one(x.try_into().ok()?)
     }
     #[inline]
-    fn vjp_one(&self, x: &[T], y: T, g: T, d: &mut [T; MAX_ONES]) -> Option<u8> {
+    fn vjp_one(&self, x: &[&T], y: T, g: T, d: &mut [T; MAX_ONES]) -> Option<u8> {
         if FOREIGN {
             return None; // its gradients are looked at, which the long way does
         }
-        self.op.borrow().vjp_one(x.try_into().ok()?, y, g, d)
+        let x: [&T; N] = x.try_into().ok()?;
+        self.op.borrow().vjp_one(x.map(|x| *x), y, g, d)
     }
     fn jvp(&self, x: &[&Value<T>], y: &[&Value<T>], dx: &[Option<&Value<T>>]) -> Option<Few<Value<T>>> {
         Some(Few::from_iter([self.op.borrow().jvp(exactly(x).ok()?, *y.first()?, exactly(dx).ok()?)?]))
