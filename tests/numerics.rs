@@ -63,6 +63,9 @@ functions! {
     atanh(x) 1.7 0.51;
     erf(x) 1.0 1.2;
     erfc(x) 2.0 2.0;
+    normal_cdf(x) 2.5 2.0;
+    normal_pdf(x) 1.0 1.1;
+    gelu(x) 2.8 8.0;
     sigmoid(x) 1.7 1.9;
     softplus(x) 1.9 1.9;
 }
@@ -173,7 +176,7 @@ fn symmetries_hold_to_the_last_bit() {
             assert!(a.to_bits() == (-b).to_bits() || (a.is_nan() && b.is_nan()), "{name}: {a:e} {b:e}");
         }
     }
-    for name in ["cos", "cosh", "hypot"] {
+    for name in ["cos", "cosh", "hypot", "normal_pdf"] {
         for (a, b) in array(name, &x, &y).into_iter().zip(array(name, &minus, &y)) {
             assert!(a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()), "{name}: {a:e} {b:e}");
         }
@@ -184,7 +187,24 @@ fn symmetries_hold_to_the_last_bit() {
 fn what_grows_does_not_fall() {
     let mut x: Vec<f64> = points().into_iter().filter(|x| !x.is_nan()).collect();
     x.sort_by(f64::total_cmp);
-    for name in ["exp", "exp2", "expm1", "ln", "ln_1p", "log2", "log10", "asin", "atan", "sinh", "tanh", "asinh", "acosh", "atanh", "erf"] {
+    for name in [
+        "exp",
+        "exp2",
+        "expm1",
+        "ln",
+        "ln_1p",
+        "log2",
+        "log10",
+        "asin",
+        "atan",
+        "sinh",
+        "tanh",
+        "asinh",
+        "acosh",
+        "atanh",
+        "erf",
+        "normal_cdf",
+    ] {
         let y: Vec<f64> = array(name, &x, &x).into_iter().filter(|y| !y.is_nan()).collect();
         assert!(y.windows(2).all(|pair| pair[0] <= pair[1]), "{name}");
     }

@@ -219,7 +219,7 @@ fn pointwise<'g>(case: &Case, _: &'g Graph<f64>, x: &[Var<'g, f64>]) -> Option<V
     let plain = plain!(
         case.op(), x,
         [neg abs sign step square recip sqrt rsqrt exp exp2 expm1 ln log2 log10 ln_1p sin cos tan asin acos atan sinh cosh tanh asinh acosh
-            atanh sigmoid log_sigmoid softplus erf erfc relu selu gelu gelu_tanh silu mish softsign floor ceil round trunc logical_not]
+            atanh sigmoid log_sigmoid softplus erf erfc normal_cdf normal_pdf relu selu gelu gelu_tanh silu mish softsign floor ceil round trunc logical_not]
         [add sub mul div pow max min atan2 hypot xlogy logaddexp gt ge lt le eq ne logical_and logical_or logical_xor]
         [lerp select where_]
     );

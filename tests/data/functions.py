@@ -117,6 +117,10 @@ FUNCTIONS = {
     "erfc": (wide(27, 27.2), mp.erfc),
     "sigmoid": (wide(30, 700.0), lambda x: 1 / (1 + mp.exp(-x))),
     "softplus": (wide(30, 700.0), lambda x: mp.log1p(mp.exp(x))),
+    "normal_cdf": (wide(38, 38.4), mp.ncdf),
+    "normal_pdf": (wide(38, 38.5), mp.npdf),
+    # As far as Φ is a normal number.
+    "gelu": (wide(37, 37.5), lambda x: x * mp.ncdf(x)),
 }
 
 

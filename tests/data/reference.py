@@ -417,6 +417,8 @@ UNARY = {
     "softplus": (lambda x: F.softplus(x, 1, 40), sp, [(-3, 3)], [], [0, 30, -30, 1e4, -1e4]),
     "erf": (T.erf, jax.lax.erf, [(-2, 2)], [], [0, 1e-9, 5, -5]),
     "erfc": (T.erfc, jax.lax.erfc, [(-2, 2)], [], [0, 1e-9, 5, -5, 10]),
+    "normal_cdf": (T.special.ndtr, jax.scipy.special.ndtr, [(-3, 3)], [], [0, 1e-9, 5, -5, -10]),
+    "normal_pdf": (lambda x: T.distributions.Normal(0.0, 1.0).log_prob(x).exp(), jax.scipy.stats.norm.pdf, [(-3, 3)], [], [0, 1e-9, 5, -10]),
     "relu": (F.relu, jax.nn.relu, [(-3, 3)], [0], [0, 1e4, -1e4]),
     "selu": (F.selu, jax.nn.selu, [(-3, 3)], [0], [50, -50, -1e4]),
     "gelu": (F.gelu, lambda x: jax.nn.gelu(x, approximate=False), [(-3, 3)], [], [0, 1e-6, 10, -10]),

@@ -161,6 +161,8 @@ formulas! {
     leaky_relu: |x; slope| if x > 0.0 { x } else { slope * x };
     elu: |x; alpha| elu(x, alpha);
     selu: |x| 1.050_700_987_355_480_5 * elu(x, 1.673_263_242_354_377_2);
+    normal_cdf: |x| 0.5 * erfc(-x / SQRT_2);
+    normal_pdf: |x| (-0.5 * (x * x)).exp() / (2.0 * PI).sqrt();
     gelu: |x| times_vanishing(x, 0.5 * erfc(-x / SQRT_2));
     // ½(1 + tanh z) = sigmoid(2z), which does not cancel where tanh z is near −1.
     gelu_tanh: |x| times_vanishing(x, sigmoid(2.0 * (2.0 / PI).sqrt() * (x + 0.044_715 * x * x * x)));

@@ -44,7 +44,7 @@ macro_rules! lanes {
         $formula.0
     }};
 }
-use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
+use std::f64::consts::LN_2;
 
 use super::table::{GELU_TANH, SELU};
 table!(lanes);

@@ -14,6 +14,7 @@ mod error;
 mod hyperbolic;
 mod inverse;
 mod logarithm;
+mod normal;
 mod power;
 mod exponential;
 
@@ -83,6 +84,8 @@ pub trait Numeric: Copy {
     fn hypot<const FMA: bool>(self, b: Self) -> Self;
     fn erf<const FMA: bool>(self) -> Self;
     fn erfc<const FMA: bool>(self) -> Self;
+    fn normal_cdf<const FMA: bool>(self) -> Self;
+    fn normal_pdf<const FMA: bool>(self) -> Self;
     fn relu<const FMA: bool>(self) -> Self;
     fn leaky_relu<const FMA: bool>(self, slope: f64) -> Self;
     fn elu<const FMA: bool>(self, alpha: f64) -> Self;
@@ -418,13 +421,22 @@ macro_rules! numeric {
                 error::$words::erfc::<FMA>(self)
             }
             #[inline(always)]
+            fn normal_cdf<const FMA: bool>(self) -> Self {
+                normal::$words::cdf::<FMA>(self)
+            }
+            #[inline(always)]
+            fn normal_pdf<const FMA: bool>(self) -> Self {
+                normal::$words::pdf::<FMA>(self)
+            }
+            #[inline(always)]
             fn relu<const FMA: bool>(self) -> Self {
                 if self <= 0.0 { 0.0 } else { self }
             }
             #[inline(always)]
             fn leaky_relu<const FMA: bool>(self, slope: f64) -> Self {
-                // NaN, which a slope of 0 would hide, goes through a loop of vectors: it may stand for what that left out.
-                let negative = Numeric::unmasked_mul::<FMA>(self, slope as $t);
+                // A slope of 0 hides an infinity, and not NaN, which may stand for what a loop of vectors left out.
+                let hidden = if slope as $t == 0.0 { $t::INFINITY } else { 0.0 };
+                let negative = if $t::abs(self) <= hidden { 0.0 } else { self * slope as $t };
                 if self > 0.0 { self } else { negative }
             }
             #[inline(always)]
@@ -603,6 +615,12 @@ macro_rules! numeric {
                 let bits = self.0.to_bits();
                 let half = bits >> 1;
                 ($t::from_bits(half << $mantissa), $t::from_bits((bits - half) << $mantissa))
+            }
+            /// The same for n ≤ 0, in fewer steps.
+            #[inline(always)]
+            fn lowered(self) -> ($t, $t) {
+                const LAST: $t = $t::from_bits(((1.0 as $t).to_bits() >> ($mantissa + 1)) << $mantissa);
+                (self.over(LAST), LAST)
             }
         }
     };

@@ -19,9 +19,6 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E, PI}
 
 use super::{Dual, Function, IntoSlope, Operand, Slope, X, dual::along};
 
-/// 1/√(2π), the height of the standard normal density.
-const NORMAL_HEIGHT: f64 = 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
-
 /// α and λ of the self-normalising exponential linear unit: with them, mean 0 and variance 1 are a fixed point (Klambauer et al. 2017).
 pub(super) const SELU: (f64, f64) = (1.673_263_242_354_377_2, 1.050_700_987_355_480_5);
 
@@ -151,10 +148,14 @@ macro_rules! table {
             fun Erf: erf(x) = y, value: native, d: [FRAC_2_SQRT_PI * (-(x * x)).exp()], kinks: [], on: [(-2.0, 2.0)];
             /// 1 − erf(x), exact where erf is close to 1.
             fun Erfc: erfc(x) = y, value: native, d: [-FRAC_2_SQRT_PI * (-(x * x)).exp()], kinks: [], on: [(-2.0, 2.0)];
+            /// Distribution function Φ of the standard normal distribution, (1 + erf(x/√2))/2; exact where it is close to 0.
+            fun NormalCdf: normal_cdf(x) = y, value: native, d: [x.normal_pdf()], kinks: [], on: [(-2.0, 2.0)];
+            /// Density φ of the standard normal distribution, e^(−x²/2)/√(2π).
+            fun NormalPdf: normal_pdf(x) = y, value: native, d: [-x.masked_mul(y)], kinks: [], on: [(-2.0, 2.0)];
             /// x where x > 0, else 0: the rectified linear unit. The slope at 0 is 0.
             fun Relu: relu(x) = y, value: native, d: [x.step()], kinks: [x], on: [(-2.0, 2.0)];
             /// x where x > 0, else `slope`·x. The slope at 0 is that of the negative side.
-            fun LeakyRelu: leaky_relu(x; slope: f64 = 0.01) = y, value: partial,
+            fun LeakyRelu: leaky_relu(x; slope: f64 = 0.01) = y, value: native,
                 d: [x.step().select(1.0, slope)], kinks: [x], on: [(-2.0, 2.0)];
             /// x where x > 0, else α(eˣ − 1): the exponential linear unit (Clevert et al. 2016). The slope at 0 is that of the negative side.
             fun Elu: elu(x; alpha: f64 = 1.3) = y, value: native,
@@ -163,8 +164,8 @@ macro_rules! table {
             /// that of the negative side.
             fun Selu: selu(x) = y, value: (SELU.1 * x.elu(SELU.0)), d: derived, kinks: [x], on: [(-2.0, 2.0)];
             /// x·Φ(x) with the normal distribution function Φ (Hendrycks and Gimpel 2016), in the exact form.
-            fun Gelu: gelu(x) = y, value: (x.masked_mul(0.5 * (-FRAC_1_SQRT_2 * x).erfc())),
-                d: [0.5 * (-FRAC_1_SQRT_2 * x).erfc() + x.masked_mul(NORMAL_HEIGHT * (-0.5 * (x * x)).exp())], kinks: [], on: [(-2.0, 2.0)];
+            fun Gelu: gelu(x) = y, value: (x.masked_mul(x.normal_cdf())),
+                d: [x.normal_cdf() + x.masked_mul(x.normal_pdf())], kinks: [], on: [(-2.0, 2.0)];
             /// ½x(1 + tanh(√(2/π)(x + 0.044715x³))), the approximation of `gelu` (Hendrycks and Gimpel 2016).
             fun GeluTanh: gelu_tanh(x) = y, value: (x.masked_mul((GELU_TANH.0 * (x * (1.0 + GELU_TANH.1 * (x * x)))).sigmoid())),
                 d: derived, kinks: [], on: [(-2.0, 2.0)];

@@ -114,13 +114,7 @@ pub(super) mod double {
 
 /// In singles, which have a second word where the doubles have one.
 pub(super) mod single {
-    use super::{NEAR, Primitives, complement};
-
-    /// a·b + c, rounded once.
-    #[inline(always)]
-    fn exact<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
-        if FMA { a.mul_add(b, c) } else { (f64::from(a) * f64::from(b) + f64::from(c)) as f32 }
-    }
+    use super::{super::words::single::exact, NEAR, Primitives, complement};
 
     /// erf(x) − x for |x| ≤ ¾, to 2⁻²⁹ of erf(x).
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! Primitives that the families share: multiply-adds, polynomials, and pairs of doubles for what needs more than 53 bits on the way.
+//! Primitives that the families share: multiply-adds, polynomials, and pairs of numbers for what needs more bits on the way than one has.
 
 use super::Primitives;
 
@@ -62,3 +62,26 @@ pub(super) fn signed(x: f64, sign: u64) -> f64 {
 }
 
 pub(super) const SIGN: u64 = 1 << 63;
+
+pub(super) mod double {
+    use super::product;
+
+    /// a·b + c, rounded once, or nearly so where c is close to −a·b.
+    #[inline(always)]
+    pub(in super::super) fn exact<const FMA: bool>(a: f64, b: f64, c: f64) -> f64 {
+        if FMA {
+            a.mul_add(b, c)
+        } else {
+            let (p, lost) = product::<FMA>(a, b);
+            (p + c) + lost
+        }
+    }
+}
+
+pub(super) mod single {
+    /// a·b + c, rounded once.
+    #[inline(always)]
+    pub(in super::super) fn exact<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+        if FMA { a.mul_add(b, c) } else { (f64::from(a) * f64::from(b) + f64::from(c)) as f32 }
+    }
+}

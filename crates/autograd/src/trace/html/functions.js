@@ -19,6 +19,7 @@ const erfcFraction = x => {
   return Math.exp(-x * x) / Math.sqrt(Math.PI) / tail;
 };
 const erfc = x => x < 1.5 ? (x < -6 ? 2 : 1 - erfSeries(x)) : x > 28 ? 0 : Number.isNaN(x) ? x : erfcFraction(x);
+const normal_cdf = x => 0.5 * erfc(-Math.SQRT1_2 * x);
 const erf = x => x === 0 || Number.isNaN(x) ? x : Math.abs(x) < 1.5 ? erfSeries(x) : x > 0 ? 1 - erfc(x) : erfc(-x) - 1;
 const elu = (x, alpha) => x > 0 ? x : Math.expm1(x) * alpha;
 const power = (a, b) => a === 1 || b === 0 ? 1 : a === -1 && !Number.isFinite(b) && !Number.isNaN(b) ? 1 : Math.pow(a, b);
@@ -35,8 +36,9 @@ const F = {
   logaddexp: (a, b) => a === b ? a + Math.LN2 : Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b))),
   xlogy: (a, b) => a === 0 && !Number.isNaN(b) ? 0 : a * Math.log(b),
   sigmoid, softplus, log_sigmoid: x => -softplus(-x), softsign: x => Math.abs(x) === Infinity ? Math.sign(x) : x / (1 + Math.abs(x)),
-  erf, erfc, relu: x => x <= 0 ? 0 : x, leaky_relu: (x, slope) => x > 0 ? x : masked(x, slope), elu,
-  selu: x => 1.0507009873554805 * elu(x, 1.6732632423543772), gelu: x => masked(x, 0.5 * erfc(-Math.SQRT1_2 * x)),
+  erf, erfc, normal_cdf, normal_pdf: x => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI),
+  relu: x => x <= 0 ? 0 : x, leaky_relu: (x, slope) => x > 0 || Number.isNaN(x) ? x : masked(x, slope), elu,
+  selu: x => 1.0507009873554805 * elu(x, 1.6732632423543772), gelu: x => masked(x, normal_cdf(x)),
   gelu_tanh: x => masked(x, sigmoid(Math.sqrt(8 / Math.PI) * (x * (1 + 0.044715 * (x * x))))),
   silu: x => masked(x, sigmoid(x)), mish: x => masked(x, Math.tanh(softplus(x))),
   clamp: (x, low, high) => x < low ? low : x > high ? high : x, hardtanh: (x, low, high) => x < low ? low : x > high ? high : x,
