@@ -63,9 +63,9 @@ functions! {
     atanh(x) 1.7 0.51;
     erf(x) 1.0 1.2;
     erfc(x) 2.0 2.0;
-    normal_cdf(x) 2.5 2.0;
+    normal_cdf(x) 2.0 2.0;
     normal_pdf(x) 1.0 1.1;
-    gelu(x) 2.8 8.0;
+    gelu(x) 2.5 8.0;
     sigmoid(x) 1.7 1.9;
     softplus(x) 1.9 1.9;
 }
