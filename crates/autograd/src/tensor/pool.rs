@@ -381,6 +381,20 @@ mod tests {
     }
 
     #[test]
+    fn more_elements_than_an_iterator_had_promised_are_kept() {
+        for n in [100u32, 1 << 20] {
+            let more = (0..n).chain((0..10).filter(|i| i % 2 == 0));
+            let buffer: Buffer<f64> = more.map(f64::from).collect();
+            assert_eq!(
+                (buffer.len(), buffer[buffer.len() - 6], buffer.last()),
+                (usize::try_from(n).unwrap() + 5, f64::from(n - 1), Some(&8.0))
+            );
+            let copy = buffer.clone();
+            assert_eq!(copy[..], buffer[..]);
+        }
+    }
+
+    #[test]
     fn memory_is_bounded_and_given_back() {
         let kept = || f64::with_pool(|pool| pool.bytes).unwrap();
         let many: Vec<_> = (0..40).map(|_| allocate::<f64>(1 << 19).unwrap()).collect();
