@@ -330,17 +330,18 @@ fn sweep_ones<T: Real>(
 ) -> Option<u32> {
     while let Some(id) = next.filter(|id| id >= lowest) {
         let slot = &mut slots[id as usize];
-        if matches!(slot, Slot::Empty) {
-        } else if !tape.node(id).needs_gradient {
-            *slot = Slot::Empty;
-        } else {
-            restored.step_back(tape, id);
-            // A number is read where it stands: moving the slot would read more at once than was just written, and wait for it.
-            let g = if let Slot::Sum(g) = slot { g.as_one() } else { None };
-            let first = g.filter(|_| !is_watched).and_then(|g| pull_back_ones(tape, id, g, slots));
-            let Some(first) = first else { return Some(id) };
-            slots[id as usize].forget_one();
-            *lowest = first.min(*lowest);
+        match slot {
+            Slot::Empty => {}
+            _ if !tape.node(id).needs_gradient => *slot = Slot::Empty,
+            _ => {
+                restored.step_back(tape, id);
+                // A number is read where it stands: moving the slot would read more at once than was just written, and wait for it.
+                let g = if let Slot::Sum(g) = slot { g.as_one() } else { None };
+                let first = g.filter(|_| !is_watched).and_then(|g| pull_back_ones(tape, id, g, slots));
+                let Some(first) = first else { return Some(id) };
+                slots[id as usize].forget_one();
+                *lowest = first.min(*lowest);
+            }
         }
         next = id.checked_sub(1);
     }

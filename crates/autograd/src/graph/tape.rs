@@ -348,7 +348,7 @@ impl<T: Real> Tape<T> {
             let mut op = Some(op);
             let op = &mut op;
             self.nodes.extend(std::iter::once_with(|| Node {
-                kind: op.take().map_or(Kind::Constant, Kind::Op),
+                kind: op.take().map_or(Kind::Constant, Kind::Op), // there is one
                 value: Value::Tensor(Tensor::one(rank, y)),
                 at,
                 first_edge,

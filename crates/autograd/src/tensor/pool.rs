@@ -318,6 +318,7 @@ pub(crate) trait Pooled: Sized {
     /// Bytes that begin where numbers may, read as numbers.
     fn of_bytes(bytes: &[u8]) -> &[Self];
 
+    /// The same, to be changed.
     fn of_bytes_mut(bytes: &mut [u8]) -> &mut [Self];
 }
 

@@ -13,6 +13,9 @@ macro_rules! normal {
         pub(super) mod $words {
             use super::{super::PowerOfTwo, Primitives, words::$words::exact};
 
+            /// φ(0), in two words.
+            pub(super) const HEIGHT: ($t, $t) = ($height, $height_low);
+
             /// For t = |x| and e^(−t²/2) = 2ⁿeʳ: t; 2ⁿ; r, in two words; and two factors of eʳ − 1 − r.
             #[inline(always)]
             fn bell<const FMA: bool>(x: $t) -> ($t, PowerOfTwo<$t>, ($t, $t), [$t; 2]) {
@@ -30,7 +33,7 @@ macro_rules! normal {
                 let (_, power, (r, _), [square, curvature]) = bell::<FMA>(x);
                 let q = $t::fma::<FMA>(square, curvature, r);
                 let (a, b) = power.lowered();
-                ($t::fma::<FMA>(q, $height, $height_low) + $height) * a * b
+                ($t::fma::<FMA>(q, HEIGHT.0, HEIGHT.1) + HEIGHT.0) * a * b
             }
 
             #[inline(always)]
@@ -55,8 +58,7 @@ macro_rules! normal {
 /// Φ(x) = ½ + x·(φ(0) + x²·s(x²)), where |x| < 1.
 #[inline(always)]
 fn by_series<const FMA: bool>(x: f64, far: f64) -> f64 {
-    /// φ(0) in two words, and (−1)ᵏ·φ(0) / (2ᵏ·k!·(2k + 1)) from k = 1 on.
-    const HEIGHT: (f64, f64) = (0.398_942_280_401_432_7, -2.492_327_202_277_73e-17);
+    /// (−1)ᵏ·φ(0) / (2ᵏ·k!·(2k + 1)) from k = 1 on.
     const S: [f64; 15] = [
         -0.066_490_380_066_905_44,
         0.009_973_557_010_035_817,
@@ -74,9 +76,10 @@ fn by_series<const FMA: bool>(x: f64, far: f64) -> f64 {
         9.631_274_849_017_947e-18,
         -3.003_300_759_371_187_7e-19,
     ];
+    let (height, low) = double::HEIGHT;
     let square = x * x;
-    let first = x * HEIGHT.0;
-    let low = words::double::exact::<FMA>(x, HEIGHT.0, -first) + x * HEIGHT.1;
+    let first = x * height;
+    let low = words::double::exact::<FMA>(x, height, -first) + x * low;
     let sum = 0.5 + first;
     let lost = first - (sum - 0.5);
     let rest = f64::fma::<FMA>(x * square, f64::polynomial::<FMA, _>(square, &S), low);
