@@ -305,9 +305,14 @@ impl<T: Real> Kernel for Tiny<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Tiny { pair: &Pair { size: (_, k, n), a: (a_row, a_column), b: (b_row, b_column) }, a, b, c, accumulate } = self;
+        let Tiny { pair: &Pair { size: (m, k, n), a: (a_row, a_column), b: (b_row, b_column) }, a, b, c, accumulate } = self;
         if !accumulate {
             c.fill(T::ZERO);
+        }
+        if n == 1 && a_row == 1 && m > 1 {
+            // A transposed matrix and a vector: the vector, as a row, times the matrix as it stands.
+            let pair = &Pair { size: (1, k, m), a: (0, b_row), b: (a_column, 1) };
+            return Tiny { pair, a: b, b: a, c, accumulate: true }.run::<FMA>();
         }
         for (i, c) in c.chunks_exact_mut(n).enumerate() {
             let a = &a[i * a_row..];
