@@ -2,6 +2,7 @@
 
 use autograd::{
     Graph, Tensor, Var, check,
+    functional::{Mode, closure, linearize, value_and_jacobian_by},
     op::{Entry, Sample},
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -119,6 +120,43 @@ fn forward_and_reverse_mode_are_adjoint_to_1e_12() {
                 assert!((forward - reverse).abs() <= 1e-12 * scale, "{name}, sample {i}: ⟨g, J·v⟩ = {forward}, ⟨Jᵀg, v⟩ = {reverse}");
             }
         }
+    });
+}
+
+#[test]
+fn several_directions_at_once_are_those_one_after_the_other() {
+    fn compare<const N: usize>(name: &str, i: usize, sample: &Sample, x: [&Tensor<f64>; N]) {
+        // As vectors, so that no Jacobian has too many axes.
+        let shapes = x.map(|x| *x.shape());
+        let flat = x.map(|x| Tensor::new(x.to_vec(), [x.len()]).unwrap());
+        let f = closure(|x: [Var<'_, f64>; N]| {
+            let y = (sample.run)(&std::array::from_fn::<_, N, _>(|k| x[k].reshape_as(&shapes[k])));
+            y.reshape([y.shape().unwrap().len().cast_signed()])
+        });
+        let (y, jacobian) = value_and_jacobian_by(Mode::Forward, f, flat.each_ref()).unwrap();
+        let (_, along) = linearize(f, flat.each_ref()).unwrap();
+        for (k, jacobian) in jacobian.iter().enumerate() {
+            let n = flat[k].len();
+            assert_eq!(jacobian.shape()[..], [y.len(), n]);
+            for j in 0..n {
+                let direction = |l: usize| (0..flat[l].len()).map(|i| f64::from(l == k && i == j)).collect::<Vec<f64>>();
+                let directions: [_; N] = std::array::from_fn(|l| Tensor::new(direction(l), [flat[l].len()]).unwrap());
+                let column = along.apply(directions.each_ref()).unwrap();
+                let scale = column.as_slice().iter().fold(1e-300f64, |m, v| m.max(v.abs()));
+                for (row, expected) in column.as_slice().iter().enumerate() {
+                    let found = jacobian.as_slice()[row * n + j];
+                    assert!((found - expected).abs() <= 1e-13 * scale, "{name}, sample {i}, input {k}: {found} {expected}");
+                }
+            }
+        }
+    }
+    each_sample(|name, i, sample, x, _| match *x {
+        [a] => compare(name, i, sample, [a]),
+        [a, b] => compare(name, i, sample, [a, b]),
+        [a, b, c] => compare(name, i, sample, [a, b, c]),
+        [a, b, c, d] => compare(name, i, sample, [a, b, c, d]),
+        [a, b, c, d, e] => compare(name, i, sample, [a, b, c, d, e]),
+        _ => panic!("{name}, sample {i}: {} inputs", x.len()),
     });
 }
 

@@ -11,10 +11,14 @@ use crate::{
     error::{Error, ErrorKind},
     graph::{Graph, Kind, Tape, index, segment::Restored},
     guard::{Guard, position},
-    op::{Erased, Few, Handle, Linearity, Value},
+    op::{self, Erased, Few, Handle, Linearity, Value},
     path::Path,
     real::Real,
-    tensor::Tensor,
+    shape::Shape,
+    tensor::{
+        Tensor,
+        kernel::{Buffer, allocate},
+    },
     var::Var,
 };
 
@@ -252,7 +256,7 @@ pub(crate) fn pushed<T: Real>(
             Ok(T::typed(op).forward_all(&parts).map_err(blamed)?.into_iter().map(Some).collect())
         }
         Linearity::Multilinear if y.len() == 1 => {
-            let x = crate::op::tensors(x.iter().copied())?;
+            let x = op::tensors(x.iter().copied())?;
             let sum = multilinear(op, &x, dx).map_err(blamed)?;
             Ok(Few::from_iter([sum]))
         }
@@ -269,12 +273,46 @@ pub(crate) fn pushed<T: Real>(
     }
 }
 
+/// As `pushed`, along `count` directions at once: all tangents have one more axis in front, which counts them.
+pub(crate) fn pushed_each<T: Real>(
+    op: &dyn Erased,
+    x: &[&Value<T>],
+    y: &[&Value<T>],
+    dx: &[Option<&Tensor<T>>],
+    count: usize,
+    at: &'static Location<'static>,
+) -> Result<Few<Option<Tensor<T>>>, Error> {
+    let shapes: Few<Shape> = y.iter().map(|y| y.tensor()?.shape().stacked(count)).collect::<Result<_, Error>>()?;
+    if let [y] = y
+        && let Some(dy) = T::typed(op).jvp_each(&op::tensors(x.iter().copied())?, y.tensor()?, dx)
+        && *dy.shape() == shapes[0]
+    {
+        return Ok(Few::from_iter([Some(dy)]));
+    }
+    let mut stacks: Few<Option<Buffer<T>>> = y.iter().map(|_| None).collect();
+    for i in 0..count {
+        let moved: Few<Option<Tensor<T>>> = dx.iter().map(|dx| dx.map(|dx| dx.entry(i))).collect();
+        let moved: Few<Option<&Tensor<T>>> = moved.iter().map(Option::as_ref).collect();
+        for ((stack, shape), dy) in stacks.iter_mut().zip(&shapes).zip(pushed(op, x, y, &moved, at)?) {
+            let Some(dy) = dy else { continue };
+            let all = match stack {
+                Some(all) => all,
+                None => stack.insert(allocate(shape.len())?),
+            };
+            all[i * dy.len()..][..dy.len()].copy_from_slice(dy.as_slice());
+        }
+    }
+    Ok(stacks.into_iter().zip(shapes).map(|(stack, shape)| stack.map(|all| Tensor::of(shape, all))).collect())
+}
+
 impl<T: Real> Tape<T> {
-    /// Moves some leaves, and with them all nodes of a path to which they lead; the tangents of the rest are nothing.
-    pub(crate) fn push(&mut self, path: &Path, moved: &[(u32, Tensor<T>)]) -> Result<(), Error> {
+    /// Moves some leaves, and with them all nodes of a path to which they lead; the tangents of the rest are nothing. With `directions`, it
+    /// moves them along so many at once.
+    pub(crate) fn push(&mut self, path: &Path, moved: &[(u32, Tensor<T>)], directions: Option<usize>) -> Result<(), Error> {
         let mut tangents = self.tangents.take().unwrap_or_default();
         tangents.clear();
         self.tangents = Some(tangents);
+        self.directions = directions;
         for (id, tangent) in moved {
             self.set_tangent(*id, Some(tangent.clone()));
         }

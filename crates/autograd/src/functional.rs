@@ -11,9 +11,9 @@
 //! | [`vjp`] | c ↦ Jᵀc | any | one reverse pass for each c |
 //! | [`jvp`] | J·v | any | one pass, value included |
 //! | [`linearize`] | v ↦ J·v | any | one forward pass for each v |
-//! | [`jacobian`] | J | any | one pass for each element of X or of Y |
+//! | [`jacobian`] | J | any | one pass for each element of X, several of them at once, or of Y |
 //! | [`jacobian_diagonal`] | its diagonal | pointwise | one pass for each input, and one to make sure |
-//! | [`hessian`] | ∇²f | Y a number | one forward pass over the gradient for each element of X |
+//! | [`hessian`] | ∇²f | Y a number | one forward pass over the gradient for each element of X, several at once |
 //! | [`hvp`] | ∇²f·v | Y a number | one forward pass over the gradient |
 //! | [`hessian_product`] | v ↦ ∇²f·v | Y a number | one forward pass over the gradient for each v |
 //! | [`vhp`] | vᵀ·∇²f | Y a number | one reverse pass over the gradient |
@@ -236,7 +236,7 @@ fn moved<T: Real, const R: usize>(
     let shapes = || leaves.iter().filter_map(|leaf| tape.node(*leaf).value.tensor().ok().map(|x| *x.shape())).collect::<Vec<_>>();
     directions_fit(&shapes(), dx, name, at)?;
     let seeds: Vec<_> = leaves.iter().zip(dx).map(|(leaf, dx)| (*leaf, (*dx).clone())).collect();
-    let pushed = tape.push(path, &seeds);
+    let pushed = tape.push(path, &seeds, None);
     let moving: Vec<u32> = leaves.iter().zip(dx).filter(|(_, dx)| moves(dx)).map(|(leaf, _)| *leaf).collect();
     let tangents = pushed.and_then(|()| {
         try_map(*roots, |root| match tape.tangent(root.id()) {
@@ -244,7 +244,7 @@ fn moved<T: Real, const R: usize>(
             None => tape.no_tangent(root.id(), &moving),
         })
     });
-    tape.tangents = None;
+    tape.rest();
     tangents.map_err(|error| error.in_op(name, Vec::new).at(at))
 }
 

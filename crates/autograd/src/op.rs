@@ -2,6 +2,7 @@
 
 mod erased;
 mod algebra;
+mod each;
 mod methods;
 mod catalogue;
 
@@ -104,6 +105,13 @@ pub trait Op<const N: usize>: Debug + Send + Sync + 'static {
         None
     }
 
+    /// The forward derivatives along several directions at once, where that is shorter than one after the other: each of `dx` has one more axis
+    /// in front, which counts the directions, and so has the result.
+    #[doc(hidden)]
+    fn jvp_each<T: Real>(&self, _x: [&Tensor<T>; N], _y: &Tensor<T>, _dx: [Option<&Tensor<T>>; N]) -> Option<Tensor<T>> {
+        None
+    }
+
     /// The formula and its derivatives as text, for pointwise operations.
     fn derivation(&self) -> Option<Derivation> {
         None
@@ -203,6 +211,12 @@ pub trait Variadic: Debug + Send + Sync + 'static {
     /// In which way the value depends on the inputs.
     fn linearity(&self) -> Linearity {
         Linearity::Nonlinear
+    }
+
+    /// As [`Op::jvp_each`].
+    #[doc(hidden)]
+    fn jvp_each<T: Real>(&self, _x: &[&Tensor<T>], _y: &Tensor<T>, _dx: &[Option<&Tensor<T>>]) -> Option<Tensor<T>> {
+        None
     }
 
     /// How an application of it is written; see [`Op::notation`].

@@ -109,6 +109,14 @@ impl Shape {
         Shape::new(&dims)
     }
 
+    /// The shape of so many tensors of this one, one after the other along a new first axis.
+    ///
+    /// # Errors
+    /// As [`Shape::new`].
+    pub(crate) fn stacked(&self, count: usize) -> Result<Shape, Error> {
+        Shape::joined(&[&[count], self])
+    }
+
     /// The shape of rank `rank` with one element; `rank` is at most [`MAX_RANK`].
     #[inline]
     pub(crate) fn ones(rank: u8) -> &'static Shape {

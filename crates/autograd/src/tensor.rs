@@ -274,6 +274,12 @@ impl<T: Real> Tensor<T> {
         Tensor::of(*self.shape(), self.as_slice().iter().map(|v| U::of(v.to_f64())).collect::<Buffer<U>>())
     }
 
+    /// Entry `i` along the first axis, which there is.
+    pub(crate) fn entry(&self, i: usize) -> Self {
+        let shape = self.shape().without(std::array::from_fn(|axis| axis == 0), false);
+        Tensor::of(shape, self.as_slice()[i * shape.len()..][..shape.len()].iter().copied().collect::<Buffer<T>>())
+    }
+
     /// The same elements read with another shape of the same element count; nothing is copied.
     pub(crate) fn with_shape(&self, shape: Shape) -> Self {
         debug_assert_eq!(shape.len(), self.len());

@@ -148,7 +148,7 @@ impl Subject<'_> {
         let values = |tensors: &[&Tensor<f64>]| tensors.iter().map(|t| Value::Tensor((*t).clone())).collect::<Vec<_>>();
         let (x, y_values) = (values(x), values(y));
         let dx: Vec<_> = dx.iter().map(|dx| Some(*dx)).collect();
-        let dy = f64::pushed(self.op, &x.iter().collect::<Vec<_>>(), &y_values.iter().collect::<Vec<_>>(), &dx, self.at)?;
+        let dy = f64::pushed(self.op, &x.iter().collect::<Vec<_>>(), &y_values.iter().collect::<Vec<_>>(), &dx, None, self.at)?;
         dy.into_iter().zip(y).map(|(dy, y)| dy.map_or_else(|| Tensor::zeros(y.shape()), Ok)).collect()
     }
 }

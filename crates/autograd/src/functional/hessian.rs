@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::{
     check_directions, duals, each, evaluated,
-    jacobian::{Mode, blocks, unit},
+    jacobian::{Mode, blocks, each_column},
     leaves, moved, tangent_of, try_map,
 };
 use crate::{
@@ -34,7 +34,8 @@ fn recorded_gradients<'g, T: Real, const N: usize>(
 
 /// The Hessian of a scalar function: `hessian[i][j]` holds all ∂²f/∂xᵢ∂xⱼ, in the shape of input i followed by that of input j.
 ///
-/// It is computed forward over reverse: the gradient once, and a forward pass over it for each element of the inputs.
+/// It is computed forward over reverse: the gradient once, and a forward pass over it for each element of the inputs. Passes over small
+/// tensors are made along several directions at once.
 ///
 /// ```
 /// use autograd::{functional::hessian, tensor};
@@ -340,26 +341,19 @@ where
     let leaves = leaves(&g, x, at);
     let y = f(leaves);
     let gradients = recorded_gradients(&g, y, leaves, at)?;
-    let path = Path::between(&g, &gradients, &leaves);
-    let mut k = 0;
-    let diagonals = try_map(leaves, |leaf| {
-        let gradient = gradients[k];
-        k += 1;
-        let shape = leaf.shape()?;
-        let mut diagonal = allocate(shape.len())?;
-        for (j, entry) in diagonal.iter_mut().enumerate() {
-            let mut tape = g.tape.borrow_mut();
-            tape.push(&path, &[(leaf.id(), unit(shape, j)?)])?;
-            if let Some(tangent) = tape.tangent(gradient.id()) {
-                *entry = tangent.as_slice()[j];
-            } else {
-                // Zeros, or the reason why there is no derivative.
-                tape.no_tangent(gradient.id(), &[leaf.id()]).map_err(|error| error.in_op("hessian_diagonal", Vec::new).at(at))?;
-            }
-        }
-        Ok(Tensor::of(shape, diagonal))
-    })?;
-    Ok((y.value()?, diagonals))
+    let mut diagonals = try_map(leaves, |leaf| Ok((leaf.shape()?, allocate(leaf.shape()?.len())?)))?;
+    each_column(&g, &gradients, &leaves, |tape, l, elements| {
+        let Some(tangent) = tape.tangent(gradients[l].id()) else {
+            // Zeros, or the reason why there is no derivative.
+            return tape.no_tangent(gradients[l].id(), &[leaves[l].id()]).map(|_| ());
+        };
+        let (shape, diagonal) = &mut diagonals[l];
+        let own = tangent.as_slice()[elements.start..].iter().step_by(shape.len() + 1);
+        diagonal[elements].iter_mut().zip(own).for_each(|(to, from)| *to = *from);
+        Ok(())
+    })
+    .map_err(|error| error.in_op("hessian_diagonal", Vec::new).at(at))?;
+    Ok((y.value()?, diagonals.map(|(shape, diagonal)| Tensor::of(shape, diagonal))))
 }
 
 /// The Laplacian Σ ∂²f/∂xᵢ² of a scalar function, over all elements of all inputs.

@@ -1,18 +1,19 @@
 //! Jacobians: row by row, column by column, or the diagonal alone.
 
-use std::panic::Location;
+use std::{ops::Range, panic::Location};
 
 use super::{each, evaluated, leaves, try_map};
 use crate::{
     backward::Gradients,
     error::{Error, ErrorKind},
-    graph::Graph,
+    graph::{Graph, Tape},
+    op::Value,
     path::Path,
     real::Real,
-    shape::Shape,
+    shape::{MAX_RANK, Shape},
     tensor::{
         Tensor,
-        kernel::{Buffer, allocate},
+        kernel::{Buffer, allocate, movement},
     },
     var::Var,
 };
@@ -26,7 +27,7 @@ pub enum Mode {
     Cheaper,
     /// Row by row, as `jacrev`: one reverse pass for each element of the result.
     Reverse,
-    /// Column by column, as `jacfwd`: one forward pass for each element of the inputs.
+    /// Column by column, as `jacfwd`: one forward pass for each element of the inputs; over small tensors, several columns at once.
     Forward,
 }
 
@@ -136,7 +137,7 @@ pub(super) fn blocks<T: Real>(g: &Graph<T>, roots: &[Var<'_, T>], leaves: &[Var<
     }
     match mode {
         Mode::Forward => by_columns(g, roots, leaves, &mut blocks)?,
-        Mode::Cheaper if columns < rows => match by_columns(g, roots, leaves, &mut blocks) {
+        Mode::Cheaper if columns <= rows => match by_columns(g, roots, leaves, &mut blocks) {
             Err(error) if matches!(error.kind(), ErrorKind::FirstOrderOnly { .. }) => by_rows(g, roots, leaves, &mut blocks)?,
             other => other?,
         },
@@ -148,37 +149,77 @@ pub(super) fn blocks<T: Real>(g: &Graph<T>, roots: &[Var<'_, T>], leaves: &[Var<
 type Block<T> = (Shape, Buffer<T>);
 
 /// Zeros with a one.
-pub(super) fn unit<T: Real>(shape: Shape, at: usize) -> Result<Tensor<T>, Error> {
+fn unit<T: Real>(shape: Shape, at: usize) -> Result<Tensor<T>, Error> {
     let mut elements = allocate(shape.len())?;
     elements[at] = T::ONE;
     Ok(Tensor::of(shape, elements))
 }
 
-/// One forward pass for each element of the leaves.
-fn by_columns<T: Real>(g: &Graph<T>, roots: &[Var<'_, T>], leaves: &[Var<'_, T>], blocks: &mut [Block<T>]) -> Result<(), Error> {
-    let path = Path::between(g, roots, leaves);
-    for (l, leaf) in leaves.iter().enumerate() {
-        let shape = leaf.shape()?;
-        for j in 0..shape.len() {
-            let mut tape = g.tape.borrow_mut();
-            tape.push(&path, &[(leaf.id(), unit(shape, j)?)])?;
-            for (r, root) in roots.iter().enumerate() {
-                if let Some(tangent) = tape.tangent(root.id()) {
-                    let (_, block) = &mut blocks[r * leaves.len() + l];
-                    // There is nothing behind the end of an empty block.
-                    block
-                        .get_mut(j..)
-                        .unwrap_or_default()
-                        .iter_mut()
-                        .step_by(shape.len())
-                        .zip(tangent.as_slice())
-                        .for_each(|(to, from)| *to = *from);
-                }
-            }
+/// So many elements, in all the tangents of a path, are computed at once, if one direction has fewer: they stay in the cache.
+const AT_ONCE: usize = 1 << 16;
+
+/// Along how many directions tangents are pushed over a path at once: one, where a stack of them would have too many axes, and where values
+/// are computed again, for the sake of memory.
+fn at_once<T: Real>(tape: &Tape<T>, path: &Path) -> usize {
+    let mut elements = 1;
+    for (_, id) in path.ascending() {
+        match &tape.node(id).value {
+            Value::Tensor(y) if y.rank() < MAX_RANK => elements += y.len(),
+            _ => return 1,
         }
     }
-    g.tape.borrow_mut().tangents = None;
+    (AT_ONCE / elements).max(1)
+}
+
+/// Moves each element of the leaves alone, several at once. After each pass over the graph `see` is given the tape, which leaf moved, and which
+/// of its elements; the tangents have one more axis in front, for these elements, if there are several.
+pub(super) fn each_column<T: Real>(
+    g: &Graph<T>,
+    roots: &[Var<'_, T>],
+    leaves: &[Var<'_, T>],
+    mut see: impl FnMut(&Tape<T>, usize, Range<usize>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let path = Path::between(g, roots, leaves);
+    let mut tape = g.tape.borrow_mut();
+    let at_once = at_once(&tape, &path);
+    for (l, leaf) in leaves.iter().enumerate() {
+        let shape = *tape.node(leaf.id()).value.tensor()?.shape();
+        let mut start = 0;
+        while start < shape.len() {
+            let count = at_once.min(shape.len() - start);
+            let (seed, directions) = if count == 1 {
+                (unit(shape, start)?, None)
+            } else {
+                let mut units = allocate(shape.stacked(count)?.len())?;
+                units[start..].iter_mut().step_by(shape.len() + 1).for_each(|one| *one = T::ONE);
+                (Tensor::of(shape.stacked(count)?, units), Some(count))
+            };
+            tape.push(&path, &[(leaf.id(), seed)], directions)?;
+            see(&tape, l, start..start + count)?;
+            start += count;
+        }
+    }
+    tape.rest();
     Ok(())
+}
+
+/// All columns, one forward pass for several elements of the leaves.
+fn by_columns<T: Real>(g: &Graph<T>, roots: &[Var<'_, T>], leaves: &[Var<'_, T>], blocks: &mut [Block<T>]) -> Result<(), Error> {
+    each_column(g, roots, leaves, |tape, l, elements| {
+        for (r, root) in roots.iter().enumerate() {
+            let Some(tangent) = tape.tangent(root.id()) else { continue };
+            let (shape, block) = &mut blocks[r * leaves.len() + l];
+            if block.is_empty() {
+                continue;
+            }
+            let (count, rows) = (elements.len(), tangent.len() / elements.len());
+            let by_row = movement::permute(&tangent.with_shape(Shape::new(&[count, rows])?), &[1, 0])?;
+            for (to, from) in block.chunks_exact_mut(shape.len() / rows).zip(by_row.as_slice().chunks_exact(count)) {
+                to[elements.clone()].copy_from_slice(from);
+            }
+        }
+        Ok(())
+    })
 }
 
 /// One reverse pass for each element of the roots.
@@ -253,14 +294,14 @@ where
     let path = Path::between(&g, &[y], &leaves);
     let diagonals = try_map(leaves, |leaf| {
         let mut tape = g.tape.borrow_mut();
-        tape.push(&path, &[(leaf.id(), Tensor::filled(T::ONE, shape)?)])?;
+        tape.push(&path, &[(leaf.id(), Tensor::filled(T::ONE, shape)?)], None)?;
         match tape.tangent(y.id()) {
             Some(tangent) => Ok(tangent.clone()),
             None => tape.no_tangent(y.id(), &[leaf.id()]),
         }
     });
     let diagonals = diagonals.map_err(blamed)?;
-    g.tape.borrow_mut().tangents = None;
+    g.tape.borrow_mut().rest();
     // Of a diagonal J, Jᵀ·w is the diagonal times w, whatever the weights are; anything off the diagonal brings another weight in.
     let weights: Tensor<T> = Tensor::of(shape, (0..shape.len()).map(weight).collect::<Vec<T>>());
     let pulled = each(&y.backward_with(&weights)?, leaves, at)?;

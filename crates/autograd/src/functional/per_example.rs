@@ -88,7 +88,7 @@ where
     let rows = rows(batch).map_err(blamed)?;
     let graph = Graph::new();
     let leaves: Vec<_> = parameters.iter().map(|parameter| graph.leaf((*parameter).clone(), true, at)).collect();
-    let examples: Vec<_> = batch.iter().map(|x| graph.leaf(row(x, 0), false, at)).collect();
+    let examples: Vec<_> = batch.iter().map(|x| graph.leaf(x.entry(0), false, at)).collect();
     let y = f(&leaves, &examples);
     if super::evaluated(&graph, y, at)?.len() != 1 {
         y.backward()?; // which says what is wrong
@@ -120,7 +120,7 @@ where
         let Task { graph, first, values, mut gradients } = task;
         let mut found = Gradients::empty(&graph);
         for (i, value) in values.iter_mut().enumerate() {
-            let rows: Vec<_> = batch.iter().map(|x| row(x, first + i)).collect();
+            let rows: Vec<_> = batch.iter().map(|x| x.entry(first + i)).collect();
             let example: Vec<_> = examples.iter().zip(&rows).map(|(id, row)| (Var::new(&graph, *id), row)).collect();
             graph.replay(&example)?;
             let y = Var::new(&graph, root);
@@ -173,10 +173,4 @@ fn rows<T: Real>(batch: &[&Tensor<T>]) -> Result<usize, Error> {
         }
     }
     if rows == 0 { Err(ErrorKind::Empty { what: "gradient of each example", shape: *first.shape() }.into()) } else { Ok(rows) }
-}
-
-/// Row `i` along the first axis, which there is.
-fn row<T: Real>(x: &Tensor<T>, i: usize) -> Tensor<T> {
-    let shape = x.shape().without(std::array::from_fn(|axis| axis == 0), false);
-    Tensor::of(shape, x.as_slice()[i * shape.len()..][..shape.len()].iter().copied().collect::<Buffer<T>>())
 }

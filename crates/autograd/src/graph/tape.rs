@@ -35,6 +35,8 @@ pub(crate) struct Tape<T: Real> {
     pub(super) cuts: Vec<Cut>,
     /// In forward mode, the derivatives along the direction of the leaves, by node; what is missing does not move.
     pub(crate) tangents: Option<Vec<Option<Tensor<T>>>>,
+    /// Along how many directions they are, where they have an axis in front that counts them.
+    pub(crate) directions: Option<usize>,
     /// What no number may be.
     pub(crate) guard: Option<Guard>,
     /// Whether an operation that was not made in this library is on the tape, or one with several outputs.
@@ -88,6 +90,7 @@ impl<T: Real> Tape<T> {
             segments: Segments::default(),
             cuts: Vec::new(),
             tangents: None,
+            directions: None,
             guard: None,
             has_foreign: false,
             has_multi: false,
@@ -111,6 +114,7 @@ impl<T: Real> Tape<T> {
         self.segments = Segments::default();
         self.cuts.clear();
         self.tangents = None;
+        self.directions = None;
         (self.has_foreign, self.has_multi) = (false, false);
         self.plan.forget();
     }
@@ -182,6 +186,12 @@ impl<T: Real> Tape<T> {
     #[inline]
     pub(crate) fn tangent(&self, id: u32) -> Option<&Tensor<T>> {
         self.tangents.as_ref()?.get(id as usize)?.as_ref()
+    }
+
+    /// Nothing moves any more.
+    pub(crate) fn rest(&mut self) {
+        self.tangents = None;
+        self.directions = None;
     }
 
     pub(crate) fn set_tangent(&mut self, id: u32, tangent: Option<Tensor<T>>) {
@@ -333,7 +343,7 @@ impl<T: Real> Tape<T> {
         }
         let x: Few<&Value<T>> = inputs.iter().map(|&x| &self.node(x).value).collect();
         let dx: Few<Option<&Tensor<T>>> = inputs.iter().map(|&x| self.tangent(x)).collect();
-        T::pushed(handle.op(), &x, y, &dx, at)
+        T::pushed(handle.op(), &x, y, &dx, self.directions, at)
     }
 
     /// Puts the result of an operation behind the other nodes.

@@ -62,6 +62,11 @@ pub trait Typed<T: Real> {
     fn jvp(&self, _x: &[&Value<T>], _y: &[&Value<T>], _dx: &[Option<&Value<T>>]) -> Option<Few<Value<T>>> {
         None
     }
+    /// The forward derivatives of the only output along several directions at once; see [`Op::jvp_each`].
+    #[doc(hidden)]
+    fn jvp_each(&self, _x: &[&Tensor<T>], _y: &Tensor<T>, _dx: &[Option<&Tensor<T>>]) -> Option<Tensor<T>> {
+        None
+    }
     #[doc(hidden)]
     fn jvp_recorded<'g>(&self, _x: &[&Var<'g, T>], _y: &[&Var<'g, T>], _dx: &[Option<&Var<'g, T>>]) -> Option<Few<Var<'g, T>>> {
         None
@@ -163,6 +168,9 @@ impl<T: Real, O: Op<N>, B: Borrow<O>, const N: usize, const FOREIGN: bool> Typed
     fn jvp(&self, x: &[&Value<T>], y: &[&Value<T>], dx: &[Option<&Value<T>>]) -> Option<Few<Value<T>>> {
         Some(Few::from_iter([self.op.borrow().jvp(exactly(x).ok()?, *y.first()?, exactly(dx).ok()?)?]))
     }
+    fn jvp_each(&self, x: &[&Tensor<T>], y: &Tensor<T>, dx: &[Option<&Tensor<T>>]) -> Option<Tensor<T>> {
+        self.op.borrow().jvp_each(exactly(x).ok()?, y, exactly(dx).ok()?)
+    }
     fn jvp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &[&Var<'g, T>], dx: &[Option<&Var<'g, T>>]) -> Option<Few<Var<'g, T>>> {
         Some(Few::from_iter([self.op.borrow().jvp(exactly(x).ok()?, *y.first()?, exactly(dx).ok()?)?]))
     }
@@ -211,6 +219,9 @@ impl<T: Real, O: Variadic, const FOREIGN: bool> Typed<T> for Any<O, FOREIGN> {
         if let ([y], [Some(g)]) = (y, g) {
             self.0.vjp(x, y, g, out);
         }
+    }
+    fn jvp_each(&self, x: &[&Tensor<T>], y: &Tensor<T>, dx: &[Option<&Tensor<T>>]) -> Option<Tensor<T>> {
+        self.0.jvp_each(x, y, dx)
     }
 }
 
@@ -430,12 +441,13 @@ pub trait Engine: Sized {
     fn jvp<'g>(root: Var<'g, Self>, wrt: &[Var<'g, Self>], dx: &[Var<'g, Self>], at: &'static Location<'static>) -> Var<'g, Self>
     where
         Self: Real;
-    /// The forward derivatives of all outputs of one operation.
+    /// The forward derivatives of all outputs of one operation, along one direction, or along so many at once.
     fn pushed(
         op: &dyn Erased,
         x: &[&Value<Self>],
         y: &[&Value<Self>],
         dx: &[Option<&Tensor<Self>>],
+        directions: Option<usize>,
         at: &'static Location<'static>,
     ) -> Result<Few<Option<Tensor<Self>>>, Error>
     where
@@ -512,9 +524,13 @@ macro_rules! engine {
                 x: &[&Value<$t>],
                 y: &[&Value<$t>],
                 dx: &[Option<&Tensor<$t>>],
+                directions: Option<usize>,
                 at: &'static Location<'static>,
             ) -> Result<Few<Option<Tensor<$t>>>, Error> {
-                forward::pushed(op, x, y, dx, at)
+                match directions {
+                    None => forward::pushed(op, x, y, dx, at),
+                    Some(count) => forward::pushed_each(op, x, y, dx, count, at),
+                }
             }
             fn trace(root: Var<'_, $t>, options: &Options, at: &'static Location<'static>) -> Result<Trace, Error> {
                 trace::record(root, options, at)

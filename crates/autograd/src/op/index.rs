@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Algebra, Handle, Linearity, Op, Place, Sink, Variadic, Window, methods};
+use super::{Algebra, Handle, Linearity, Op, Place, Sink, Variadic, Window, each, methods};
 use crate::{
     error::{Error, ErrorKind},
     indices::Indices,
@@ -32,6 +32,9 @@ impl Op<1> for Take {
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, _x: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         out.add_at(0, &self.place, g.clone());
+    }
+    fn jvp_each<T: Real>(&self, _x: [&Tensor<T>; 1], _y: &Tensor<T>, [dx]: [Option<&Tensor<T>>; 1]) -> Option<Tensor<T>> {
+        self.place.behind()?.take(dx?).ok()
     }
 }
 
@@ -70,6 +73,16 @@ impl Variadic for Put {
                 out.add(k, g.take(place.clone()));
             }
         }
+    }
+    fn jvp_each<T: Real>(&self, _x: &[&Tensor<T>], y: &Tensor<T>, dx: &[Option<&Tensor<T>>]) -> Option<Tensor<T>> {
+        let shape = y.shape().stacked(each::count(dx.iter().flatten().next()?)?).ok()?;
+        let mut whole = allocate(shape.len()).ok()?;
+        for (place, part) in self.places.iter().zip(dx) {
+            if let Some(part) = part {
+                place.behind()?.add_to(part.as_slice(), &mut whole, &shape).ok()?;
+            }
+        }
+        Some(Tensor::of(shape, whole))
     }
 }
 

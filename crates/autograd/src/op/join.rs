@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    Algebra, Entry, Handle, Linearity, Mistake, Op, Sink, Value, Variadic, algebra::slice_of, index, methods, reduce::along, sample,
+    Algebra, Entry, Handle, Linearity, Mistake, Op, Sink, Value, Variadic, algebra::slice_of, each, index, methods, reduce::along, sample,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -55,6 +55,12 @@ impl Variadic for Concat {
             at = end;
         }
     }
+    fn jvp_each<T: Real>(&self, x: &[&Tensor<T>], y: &Tensor<T>, dx: &[Option<&Tensor<T>>]) -> Option<Tensor<T>> {
+        let (count, axis) = (each::count(dx.iter().flatten().next()?)?, y.shape().axis(self.axis).ok()?);
+        let zeros = |x: &Tensor<T>| Tensor::filled(T::ZERO, x.shape().stacked(count).ok()?).ok();
+        let parts = x.iter().zip(dx).map(|(x, dx)| dx.cloned().or_else(|| zeros(x))).collect::<Option<Vec<Tensor<T>>>>()?;
+        movement::concat(&parts.iter().collect::<Vec<_>>(), axis + 1, y.shape().stacked(count).ok()?).ok()
+    }
 }
 
 /// A number before and after the positions of one axis.
@@ -80,6 +86,9 @@ impl Op<1> for PadWith {
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         let end = self.before + x.shape()[self.axis];
         out.add(0, index::Methods::take(g, slice_of(self.axis, self.before, end)));
+    }
+    fn jvp_each<T: Real>(&self, _x: [&Tensor<T>; 1], y: &Tensor<T>, [dx]: [Option<&Tensor<T>>; 1]) -> Option<Tensor<T>> {
+        movement::pad(dx?, self.axis + 1, self.before, T::ZERO, y.shape().stacked(each::count(dx?)?).ok()?).ok()
     }
 }
 

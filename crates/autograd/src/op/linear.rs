@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Algebra, Handle, Linearity, Op, Place, Sink, methods};
+use super::{Algebra, Handle, Linearity, Op, Place, Sink, each, methods};
 use crate::{
     error::{Error, ErrorKind},
     real::Real,
@@ -117,6 +117,43 @@ impl Op<2> for MatMul {
             }
         }
     }
+
+    /// dA·B + A·dB
+    fn jvp_each<T: Real>(&self, [a, b]: [&Tensor<T>; 2], y: &Tensor<T>, [da, db]: [Option<&Tensor<T>>; 2]) -> Option<Tensor<T>> {
+        if self.to.is_some() {
+            return None;
+        }
+        let through_a = da.map(|da| self.each(true, da, b, y.shape()).ok_or(()));
+        let through_b = db.map(|db| self.each(false, db, a, y.shape()).ok_or(()));
+        let parts = through_a.into_iter().chain(through_b).collect::<Result<Vec<_>, ()>>().ok()?;
+        parts.into_iter().map(Some).reduce(|a, b| a?.add(&b?).ok())?
+    }
+}
+
+impl MatMul {
+    /// The products of each entry of a stack, on the left or on the right, with one and the same factor; `shape` is that of one product.
+    fn each<T: Real>(&self, is_left: bool, stack: &Tensor<T>, other: &Tensor<T>, shape: &Shape) -> Option<Tensor<T>> {
+        let (rank, full) = (stack.rank() - 1, shape.stacked(each::count(stack)?).ok()?);
+        let product = |a, ta, b, tb| Some(matmul::matmul((a, ta), (b, tb), None, |_| false).ok()?.with_shape(full));
+        if !is_left && rank == 1 && other.rank() == 2 {
+            // A·x for each x: the rows of X·Aᵀ.
+            return product(stack, false, other, !self.transpose_a);
+        }
+        // A vector is a row on the left and a column on the right; the batches of both have as many axes.
+        let (count, entry) = stack.shape().split_first()?;
+        let matrix = match (entry, is_left) {
+            (&[n], true) => Shape::new(&[*count, 1, n]),
+            (&[n], false) => Shape::new(&[*count, n, 1]),
+            _ => Ok(*stack.shape()),
+        };
+        let stack = stack.with_shape(each::padded(&matrix.ok()?, rank.max(other.rank()).max(2))?);
+        let is_transposed = |transpose: bool| transpose && rank > 1;
+        if is_left {
+            product(&stack, is_transposed(self.transpose_a), other, self.transpose_b)
+        } else {
+            product(other, self.transpose_a, &stack, is_transposed(self.transpose_b))
+        }
+    }
 }
 
 /// A product of matrices (not vectors) brought to the shape of an operand: summed over the batch along which that was stretched, and
@@ -195,6 +232,19 @@ impl Op<3> for Linear {
         };
         through.into_iter().chain(moved).reduce(|a, b| a.add(&b))
     }
+    fn jvp_each<T: Real>(
+        &self,
+        [x, weight, _]: [&Tensor<T>; 3],
+        y: &Tensor<T>,
+        [dx, dw, db]: [Option<&Tensor<T>>; 3],
+    ) -> Option<Tensor<T>> {
+        let product = if dx.or(dw).is_some() { Some(Linear::PRODUCT.jvp_each([x, weight], y, [dx, dw])?) } else { None };
+        match (product, db) {
+            (Some(product), Some(db)) => product.add(&each::aligned(db, y.rank())?).ok(),
+            (Some(product), None) => Some(product),
+            (None, db) => each::stretched(db?, y.shape()),
+        }
+    }
 }
 
 #[inline(never)]
@@ -248,6 +298,9 @@ impl Op<1> for Triangle {
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, _x: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         out.add(0, A::call(triangle(self.is_upper, self.k), &[g]));
+    }
+    fn jvp_each<T: Real>(&self, _x: [&Tensor<T>; 1], _y: &Tensor<T>, [dx]: [Option<&Tensor<T>>; 1]) -> Option<Tensor<T>> {
+        self.forward([dx?]).ok()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Algebra, Handle, Linearity, Op, Sink, methods, resolve_axes};
+use super::{Algebra, Handle, Linearity, Op, Sink, each, methods, resolve_axes};
 use crate::{
     error::{Error, ErrorKind},
     real::Real,
@@ -75,6 +75,10 @@ impl Op<1> for Reshape {
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         out.add(0, g.reshape_as(&x.shape()));
     }
+    fn jvp_each<T: Real>(&self, _x: [&Tensor<T>; 1], y: &Tensor<T>, [dx]: [Option<&Tensor<T>>; 1]) -> Option<Tensor<T>> {
+        let dx = dx?;
+        Some(dx.with_shape(y.shape().stacked(each::count(dx)?).ok()?))
+    }
 }
 
 /// The axes in another order.
@@ -132,6 +136,10 @@ impl Op<1> for Permute {
         }
         out.add(0, g.permute(inverse));
     }
+    fn jvp_each<T: Real>(&self, [x]: [&Tensor<T>; 1], _y: &Tensor<T>, [dx]: [Option<&Tensor<T>>; 1]) -> Option<Tensor<T>> {
+        let order = self.order(x.shape()).ok()?.into_iter().map(|axis| axis + 1);
+        movement::permute(dx?, &[0].into_iter().chain(order).collect::<AxisList<usize>>()).ok()
+    }
 }
 
 #[derive(Debug)]
@@ -160,6 +168,9 @@ impl Op<1> for BroadcastTo {
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         out.add(0, g.sum_to(&x.shape()));
     }
+    fn jvp_each<T: Real>(&self, _x: [&Tensor<T>; 1], y: &Tensor<T>, [dx]: [Option<&Tensor<T>>; 1]) -> Option<Tensor<T>> {
+        each::stretched(dx?, y.shape())
+    }
 }
 
 /// A shape that has not been accepted yet.
@@ -181,6 +192,9 @@ impl Op<1> for BroadcastToDims {
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         out.add(0, g.sum_to(&x.shape()));
+    }
+    fn jvp_each<T: Real>(&self, _x: [&Tensor<T>; 1], y: &Tensor<T>, [dx]: [Option<&Tensor<T>>; 1]) -> Option<Tensor<T>> {
+        each::stretched(dx?, y.shape())
     }
 }
 

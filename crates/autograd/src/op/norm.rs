@@ -1,6 +1,6 @@
 //! Variance, standard deviation and norms over axes, without overflow on the way.
 
-use super::{Algebra, Handle, Linearity, Op, Sink, methods, reduce::Over};
+use super::{Algebra, Handle, Linearity, Op, Sink, each, methods, reduce::Over};
 use crate::{
     elementary::Side,
     error::{Error, ErrorKind},
@@ -41,6 +41,9 @@ impl Op<1> for Centre {
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, _x: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         out.add(0, A::call(centre(self.0.keeping()), &[g]));
+    }
+    fn jvp_each<T: Real>(&self, [x]: [&Tensor<T>; 1], _y: &Tensor<T>, [dx]: [Option<&Tensor<T>>; 1]) -> Option<Tensor<T>> {
+        reduce::without_means(dx?, &self.0.kept(x.shape()).stacked(each::count(dx?)?).ok()?).ok()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    Algebra, Handle, Op, Place, Sink,
+    Algebra, Handle, Op, Place, Sink, each,
     index::at,
     methods,
     reduce::{Over, along},
@@ -75,6 +75,9 @@ impl Op<3> for WeightedSoftmax {
     }
     fn jvp<T: Real, A: Algebra<T>>(&self, x: [&A; 3], y: &A, dx: [Option<&A>; 3]) -> Option<A> {
         Some(A::tangent(&Self::function(), x, y, dx))
+    }
+    fn jvp_each<T: Real>(&self, x: [&Tensor<T>; 3], y: &Tensor<T>, dx: [Option<&Tensor<T>>; 3]) -> Option<Tensor<T>> {
+        each::tangents(&Self::function(), x, y, dx)
     }
     fn derivation(&self) -> Option<Derivation> {
         Some(derivation(&Self::function()))

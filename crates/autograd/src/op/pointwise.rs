@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use super::{Algebra, Entry, Handle, MAX_ONES, Mistake, Op, Sink, sample};
+use super::{Algebra, Entry, Handle, MAX_ONES, Mistake, Op, Sink, each, sample};
 use crate::{
     elementary::{Derivation, Elementary, Function, Operand, Side, derivation, sides, table},
     error::Error,
@@ -30,6 +30,10 @@ impl<F: Function<N>, const N: usize> Op<N> for Pointwise<F> {
 
     fn jvp<T: Real, A: Algebra<T>>(&self, x: [&A; N], y: &A, dx: [Option<&A>; N]) -> Option<A> {
         Some(A::tangent(&self.0, x, y, dx))
+    }
+
+    fn jvp_each<T: Real>(&self, x: [&Tensor<T>; N], y: &Tensor<T>, dx: [Option<&Tensor<T>>; N]) -> Option<Tensor<T>> {
+        each::tangents(&self.0, x, y, dx)
     }
 
     fn derivation(&self) -> Option<Derivation> {

@@ -100,6 +100,9 @@ impl Op<1> for Means {
     fn vjp<T: Real, A: Algebra<T>>(&self, _x: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         out.add(0, A::apply(Means { is_transposed: !self.is_transposed, ..*self }, [g]));
     }
+    fn jvp_each<T: Real>(&self, _x: [&Tensor<T>; 1], _y: &Tensor<T>, [dx]: [Option<&Tensor<T>>; 1]) -> Option<Tensor<T>> {
+        Means { axis: self.axis + 1, ..*self }.forward([dx?]).ok()
+    }
 }
 
 fn check_rank(x: &Shape, d: usize) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Algebra, Handle, Linearity, Op, Sink, erased::Fixed, methods, scan};
+use super::{Algebra, Handle, Linearity, Op, Sink, each, erased::Fixed, methods, scan};
 use crate::{
     elementary::Side,
     error::{Error, ErrorKind},
@@ -47,6 +47,19 @@ impl Over {
         Ok(shape.iter().zip(flags).filter(|(_, flag)| *flag).map(|(n, _)| n).product())
     }
 
+    /// A linear reduction of each entry of a stack of tangents of `x`, where `y` is that of `x`.
+    fn each<T: Real>(
+        &self,
+        x: &Tensor<T>,
+        y: &Tensor<T>,
+        dx: &Tensor<T>,
+        reduction: impl FnOnce(&Tensor<T>, &Shape) -> Result<Tensor<T>, Error>,
+    ) -> Option<Tensor<T>> {
+        let count = each::count(dx)?;
+        let kept = self.kept(x.shape()).stacked(count).ok()?;
+        Some(reduction(dx, &kept).ok()?.with_shape(y.shape().stacked(count).ok()?))
+    }
+
     /// The same axes, kept at length 1.
     pub(crate) fn keeping(&self) -> Over {
         Over { axes: self.axes.clone(), keepdim: true }
@@ -79,6 +92,9 @@ impl Op<1> for Sum {
         let shape = x.shape();
         out.add_stretched(0, g.shaped(&self.0.kept(&shape)));
     }
+    fn jvp_each<T: Real>(&self, [x]: [&Tensor<T>; 1], y: &Tensor<T>, [dx]: [Option<&Tensor<T>>; 1]) -> Option<Tensor<T>> {
+        self.0.each(x, y, dx?, reduce::sum_to)
+    }
 }
 
 #[derive(Debug)]
@@ -107,6 +123,9 @@ impl Op<1> for Mean {
         // How many elements go into one mean.
         let count = shape.len() as f64 / kept.len().max(1) as f64;
         out.add_stretched(0, g.divided(count).shaped(&kept));
+    }
+    fn jvp_each<T: Real>(&self, [x]: [&Tensor<T>; 1], y: &Tensor<T>, [dx]: [Option<&Tensor<T>>; 1]) -> Option<Tensor<T>> {
+        self.0.each(x, y, dx?, reduce::mean_to)
     }
 }
 
@@ -270,6 +289,11 @@ impl Op<1> for SumTo {
     }
     fn vjp<T: Real, A: Algebra<T>>(&self, [x]: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         out.add(0, g.broadcast_as(&x.shape()));
+    }
+    fn jvp_each<T: Real>(&self, [x]: [&Tensor<T>; 1], y: &Tensor<T>, [dx]: [Option<&Tensor<T>>; 1]) -> Option<Tensor<T>> {
+        let shape = y.shape().stacked(each::count(dx?)?).ok()?;
+        let kept = each::padded(&shape, x.rank())?;
+        Some(reduce::sum_to(dx?, &kept).ok()?.with_shape(shape))
     }
 }
 

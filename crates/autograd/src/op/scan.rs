@@ -47,6 +47,9 @@ impl Op<1> for CumSum {
     fn vjp<T: Real, A: Algebra<T>>(&self, _x: [&A; 1], _y: &A, g: &A, out: &mut dyn Sink<T, A>) {
         out.add(0, A::call(cumulative_sum(self.axis, !self.reverse), &[g]));
     }
+    fn jvp_each<T: Real>(&self, [x]: [&Tensor<T>; 1], _y: &Tensor<T>, [dx]: [Option<&Tensor<T>>; 1]) -> Option<Tensor<T>> {
+        scan::cumsum(dx?, x.shape().axis(self.axis).ok()? + 1, self.reverse).ok()
+    }
 }
 
 /// sᵢ = aᵢ·sᵢ₋₁ + bᵢ

@@ -305,7 +305,7 @@ impl<'o, T: Real> Recorder<'o, T> {
             let dx: Few<Option<&Tensor<T>>> = (0..x.len()).map(|input| (input == k).then_some(&one)).collect();
             let values = |t: &[&Tensor<T>]| t.iter().map(|t| Value::Tensor((*t).clone())).collect::<Few<_>>();
             let (x, y) = (values(x), values(y));
-            T::pushed(op, &x.iter().collect::<Few<_>>(), &y.iter().collect::<Few<_>>(), &dx, at).ok()?
+            T::pushed(op, &x.iter().collect::<Few<_>>(), &y.iter().collect::<Few<_>>(), &dx, None, at).ok()?
         };
         let mut entry =
             Entry { position: position(d, index), terms: Vec::new(), omitted: 0, omitted_sum: 0.0, total: d.as_slice()[index].to_f64() };

@@ -136,6 +136,21 @@ impl Window {
 }
 
 impl Place {
+    /// The same place in each tensor of a stack of them, if it is one.
+    pub(crate) fn behind(&self) -> Option<Place> {
+        let next = |axis: isize| if axis < 0 { axis } else { axis.saturating_add(1) };
+        Some(match self {
+            &Place::Slice { axis, start, end, step } => Place::Slice { axis: next(axis), start, end, step },
+            &Place::Diagonal { offset, a, b } => Place::Diagonal { offset, a: next(a), b: next(b) },
+            Place::Windows { windows, inside_first } => {
+                let windows = windows.iter().map(|window| Window { axis: next(window.axis), ..*window }).collect();
+                Place::Windows { windows, inside_first: *inside_first }
+            }
+            Place::Select { axis, indices } => Place::Select { axis: next(*axis), indices: indices.clone() },
+            Place::Gather { .. } | Place::Flat { .. } => return None,
+        })
+    }
+
     /// The first position and the length of a slice.
     fn bounds(start: isize, end: Option<isize>, len: usize) -> Result<(usize, usize), Error> {
         let from_front = |i: isize| usize::try_from(if i < 0 { i.checked_add_unsigned(len)? } else { i }).ok();
