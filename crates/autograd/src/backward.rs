@@ -368,7 +368,9 @@ fn pull_back<T: Real>(
         slot => slot,
     };
     let inputs = tape.inputs(id);
-    let x: Few<&Value<T>> = inputs.iter().map(|&x| &tape.node(x).value).collect();
+    // Filled where it stands: a list that was just written and is moved, in wider pieces, is waited for.
+    let mut x: Few<&Value<T>> = Few::new();
+    x.extend(inputs.iter().map(|&x| &tape.node(x).value));
     if let (Some(guard), Slot::Sum(g)) = (guard, &slot)
         && let Some(element) = guard.offence(g)
     {

@@ -29,7 +29,7 @@ use crate::{
     elementary::Side,
     error::{Error, ErrorKind},
     guard::NonFinite,
-    op::{self, Few, Handle, MultiOp, Op, Value, Variadic},
+    op::{self, Few, Handle, MultiOp, Op, Recorded, Value, Variadic},
     real::Real,
     tensor::{Tensor, fact::Fact},
     var::Var,
@@ -177,8 +177,15 @@ impl<T: Real> Graph<T> {
     #[track_caller]
     #[inline]
     pub fn call<'g>(&'g self, op: Handle, x: &[Var<'g, T>]) -> Var<'g, T> {
+        self.applied(op, x)
+    }
+
+    /// The same, for an operation that may have no handle yet.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn applied<'g>(&'g self, op: impl Recorded, x: &[Var<'g, T>]) -> Var<'g, T> {
         let at = self.line(Location::caller());
-        Var::new(self, T::push(self, op, x, at))
+        Var::new(self, op.push(self, x, at))
     }
 
     /// The line that new nodes belong to.
@@ -400,9 +407,9 @@ impl<T: Real> Graph<T> {
     }
 
     /// Applies an operation and puts the result on the tape. Compiled once for each element type.
-    pub(crate) fn record(&self, op: Handle, x: &[Var<'_, T>], at: &'static Location<'static>) -> u32 {
+    pub(crate) fn record(&self, op: impl Recorded, x: &[Var<'_, T>], at: &'static Location<'static>) -> u32 {
         if let Some(error) = self.refusal(x, at) {
-            return self.poison(error.in_op(op.name(), Vec::new).at(at)).id();
+            return self.poison(error.in_op(op.op().name(), Vec::new).at(at)).id();
         }
         let mut tape = self.tape.borrow_mut();
         let id = tape.push_op(op, x, at);

@@ -35,7 +35,7 @@ pub(crate) use catalogue::sample;
 pub use catalogue::{Entry, Mistake, Sample, catalogue, families};
 pub use custom::{Custom, FirstOrder};
 pub use erased::{Engine, Handle};
-pub(crate) use erased::{Erased, Few, Fixed, Several, Typed};
+pub(crate) use erased::{Erased, Few, Fixed, Recorded, Several, Typed};
 pub(crate) use methods::methods;
 
 pub use crate::tensor::kernel::index::{Place, Window};

@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     guard::{Guard, NonFinite},
     hook::Hook,
-    op::{self, Few, Handle, MAX_ONES, Value},
+    op::{self, Erased, Few, Handle, MAX_ONES, Recorded, Value},
     real::Real,
     tensor::Tensor,
     var::Var,
@@ -225,7 +225,7 @@ impl<T: Real> Tape<T> {
     /// The value of an operation. Recording it and computing it again are this function.
     #[inline]
     pub(super) fn output(&self, handle: &Handle, inputs: &[u32], needs_gradient: bool, at: &'static Location<'static>) -> Value<T> {
-        if let Some((rank, y)) = self.output_of_ones(handle, inputs.iter().copied()) {
+        if let Some((rank, y)) = self.output_of_ones(handle.op(), inputs.iter().copied()) {
             return Value::Tensor(Tensor::one(rank, y));
         }
         let mut x = Few::new();
@@ -242,7 +242,7 @@ impl<T: Real> Tape<T> {
 
     /// Rank and value of the result of an operation on single numbers that has a short way for them. Not yet a tensor, which would be moved.
     #[inline(always)]
-    fn output_of_ones(&self, handle: &Handle, inputs: impl Iterator<Item = u32>) -> Option<(usize, T)> {
+    fn output_of_ones(&self, op: &dyn Erased, inputs: impl Iterator<Item = u32>) -> Option<(usize, T)> {
         if self.guard.is_some() {
             return None;
         }
@@ -254,7 +254,7 @@ impl<T: Real> Tape<T> {
             n += 1;
             largest = largest.max(rank);
         }
-        T::typed(handle.op()).forward_one(x.get(..n)?).map(|y| (largest, y))
+        T::typed(op).forward_one(x.get(..n)?).map(|y| (largest, y))
     }
 
     /// As `output`, for an operation with several.
@@ -348,34 +348,48 @@ impl<T: Real> Tape<T> {
 
     /// Puts the result of an operation behind the other nodes.
     #[inline]
-    pub(super) fn push_op(&mut self, op: Handle, x: &[Var<'_, T>], at: &'static Location<'static>) -> u32 {
+    pub(super) fn push_op(&mut self, op: impl Recorded, x: &[Var<'_, T>], at: &'static Location<'static>) -> u32 {
         let needs_gradient = x.iter().any(|x| self.node(x.id()).needs_gradient);
-        if let Some((rank, y)) = self.output_of_ones(&op, x.iter().map(|x| x.id())) {
-            let (id, first_edge) = (index(self.nodes.len()), index(self.edges.len()));
-            self.edges.extend(x.iter().map(|x| x.id()));
-            // Made where it will stand, the handle taken from where it came: what is copied by way of another place is read there in wider pieces
-            // than it was just written in, and waited for.
-            let mut op = Some(op);
-            let op = &mut op;
-            self.nodes.extend(std::iter::once_with(|| Node {
-                kind: op.take().map_or(Kind::Constant, Kind::Op), // there is one
-                value: Value::Tensor(Tensor::one(rank, y)),
-                at,
-                first_edge,
-                needs_gradient,
-                retained: false,
-            }));
-            return id;
+        if let Some((rank, y)) = self.output_of_ones(op.op(), x.iter().map(|x| x.id())) {
+            return self.push_made(op, x, || Value::Tensor(Tensor::one(rank, y)), needs_gradient, at);
         }
         self.push_arrays(op, x, needs_gradient, at)
     }
 
     /// Apart, so that the way of single numbers is short.
     #[inline(never)]
-    fn push_arrays(&mut self, op: Handle, x: &[Var<'_, T>], needs_gradient: bool, at: &'static Location<'static>) -> u32 {
-        let inputs: Few<u32> = x.iter().map(|x| x.id()).collect();
+    fn push_arrays(&mut self, op: impl Recorded, x: &[Var<'_, T>], needs_gradient: bool, at: &'static Location<'static>) -> u32 {
+        let mut inputs: Few<u32> = Few::new();
+        inputs.extend(x.iter().map(|x| x.id()));
+        let op = op.into_handle();
         let value = self.output(&op, &inputs, needs_gradient, at);
-        self.push_node(Kind::Op(op), &inputs, value, needs_gradient, at)
+        self.push_made(op, x, || value, needs_gradient, at)
+    }
+
+    /// A node that is made where it will stand, the handle taken from where it came: what is copied by way of another place is read there in wider
+    /// pieces than it was just written in, and waited for.
+    #[inline(always)]
+    fn push_made(
+        &mut self,
+        op: impl Recorded,
+        x: &[Var<'_, T>],
+        value: impl FnOnce() -> Value<T>,
+        needs_gradient: bool,
+        at: &'static Location<'static>,
+    ) -> u32 {
+        let (id, first_edge) = (index(self.nodes.len()), index(self.edges.len()));
+        self.edges.extend(x.iter().map(|x| x.id()));
+        let mut op = Some(op);
+        let op = &mut op;
+        self.nodes.extend(std::iter::once_with(|| Node {
+            kind: op.take().map_or(Kind::Constant, |op| Kind::Op(op.into_handle())), // there is one
+            value: value(),
+            at,
+            first_edge,
+            needs_gradient,
+            retained: false,
+        }));
+        id
     }
 
     #[inline]

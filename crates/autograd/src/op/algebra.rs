@@ -185,6 +185,18 @@ pub(crate) fn tensors_into<'a, T: Real>(x: impl Iterator<Item = &'a Value<T>>, i
     Ok(())
 }
 
+/// The tensors behind so many values, of which there is at least one, if all are tensors. They stay where they are: a list would be moved.
+#[inline(always)]
+fn operands<T: Real, const N: usize>(x: [&Value<T>; N]) -> Option<[&Tensor<T>; N]> {
+    let Value::Tensor(first) = *x.first()? else { return None };
+    let mut all = [first; N];
+    for k in 1..N {
+        let Value::Tensor(tensor) = x[k] else { return None };
+        all[k] = tensor;
+    }
+    Some(all)
+}
+
 impl<T: Real> Apply<T> for Value<T> {
     fn call(op: Handle, x: &[&Self]) -> Self {
         tensors(x.iter().copied()).and_then(|x| T::forward(&op, &x, false, None)).into()
@@ -284,10 +296,10 @@ impl<T: Real> Algebra<T> for Value<T> {
         if !needs.contains(&true) {
             return;
         }
-        let gradients = tensors(x.into_iter().chain([y, g])).and_then(|all| {
-            let x = std::array::from_fn(|k| all[k]);
-            kernel::gradients(function, x, all[N], all[N + 1], needs)
-        });
+        let gradients = match (operands(x), y, g) {
+            (Some(x), Value::Tensor(y), Value::Tensor(g)) => kernel::gradients(function, x, y, g, needs),
+            _ => Err(x.into_iter().chain([y, g]).find_map(|x| x.tensor().err()).unwrap_or_else(|| ErrorKind::NoInputs.into())),
+        };
         match gradients {
             Ok(gradients) => {
                 for (k, gradient) in gradients.into_iter().enumerate() {

@@ -1,6 +1,7 @@
 //! Operations behind one object-safe face, so that a tape can hold any of them and every kernel is compiled where its operation is.
 
 use std::{
+    any,
     borrow::{Borrow, Cow},
     fmt::Debug,
     marker::PhantomData,
@@ -10,10 +11,10 @@ use std::{
 
 use smallvec::SmallVec;
 
-use super::{Linearity, MAX_ONES, MultiOp, Op, Sink, Value, Variadic};
+use super::{Linearity, MAX_ONES, MultiOp, Op, Sink, Value, Variadic, pointwise::Pointwise};
 use crate::{
     backward::{self, Gradients, Root, Tangent},
-    elementary::{Derivation, Side},
+    elementary::{Derivation, Side, table},
     error::{Error, ErrorKind},
     forward,
     graph::Graph,
@@ -104,7 +105,7 @@ pub(crate) trait Erased: Typed<f32> + Typed<f64> + Debug + Send + Sync {
 }
 
 /// An [`Op`], owned or borrowed. What is only a flag is in the type, so that an operation without parameters has no size.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fixed<O, B, const N: usize, const FOREIGN: bool> {
     op: B,
     of: PhantomData<fn() -> O>,
@@ -308,11 +309,98 @@ impl<O: MultiOp<N, M>, B: Borrow<O> + Debug + Send + Sync, const N: usize, const
 #[derive(Debug, Clone)]
 pub struct Handle(Kept);
 
-#[derive(Debug, Clone)]
-enum Kept {
-    /// An operation without parameters needs no memory.
-    Static(&'static dyn Erased),
-    Shared(Arc<dyn Erased>),
+/// A function of one operand, with a number for a parameter.
+type WithNumber<F> = Fixed<Pointwise<F>, Pointwise<F>, 1, false>;
+
+macro_rules! kept {
+    ($($Name:ident)*) => {
+        #[derive(Debug, Clone)]
+        enum Kept {
+            /// An operation without parameters needs no memory.
+            Static(&'static dyn Erased),
+            Shared(Arc<dyn Erased>),
+            $( $Name(WithNumber<table::$Name>), )*
+        }
+
+        impl Kept {
+            /// The same operation in the handle itself, without memory of its own, if it is one of these.
+            #[inline]
+            fn within<E: 'static>(op: &E) -> Option<Kept> {
+                let op: &dyn any::Any = op;
+                $( if let Some(op) = op.downcast_ref::<WithNumber<table::$Name>>() {
+                    return Some(Kept::$Name(op.clone()));
+                } )*
+                None
+            }
+
+            #[inline]
+            fn op(&self) -> &dyn Erased {
+                match self {
+                    Kept::Static(op) => *op,
+                    Kept::Shared(op) => &**op,
+                    $( Kept::$Name(op) => op, )*
+                }
+            }
+        }
+    };
+}
+// Formulas are full of these, from `2.0 * x` on.
+kept! { AddLit SubLit RsubLit MulLit DivLit RdivLit Powi Powf LeakyRelu Elu }
+
+/// An operation without parameters, which needs no memory.
+pub(super) fn parameterless<O: Op<N>, const N: usize>(op: O) -> &'static dyn Erased {
+    const { assert!(size_of::<O>() == 0 && !std::mem::needs_drop::<O>(), "it has parameters") };
+    forever(Fixed::<O, O, N, false>::new(op))
+}
+
+/// An operation of no size, for ever. Nothing is leaked: a box of no bytes is no allocation.
+fn forever<E: Erased + 'static>(op: E) -> &'static dyn Erased {
+    Box::leak(Box::new(op))
+}
+
+/// An operation on its way to a node.
+pub(crate) trait Recorded: Sized {
+    fn op(&self) -> &dyn Erased;
+    fn into_handle(self) -> Handle;
+    /// The node to which it was applied, in the code that was compiled once.
+    fn push<T: Real>(self, graph: &Graph<T>, x: &[Var<'_, T>], at: &'static Location<'static>) -> u32;
+}
+
+impl Recorded for Handle {
+    #[inline]
+    fn op(&self) -> &dyn Erased {
+        self.op()
+    }
+    #[inline]
+    fn into_handle(self) -> Handle {
+        self
+    }
+    #[inline]
+    fn push<T: Real>(self, graph: &Graph<T>, x: &[Var<'_, T>], at: &'static Location<'static>) -> u32 {
+        T::push(graph, self, x, at)
+    }
+}
+
+/// It is handed on in registers; a handle would be written to memory and read again at once.
+impl Recorded for &'static dyn Erased {
+    #[inline]
+    fn op(&self) -> &dyn Erased {
+        *self
+    }
+    #[inline]
+    fn into_handle(self) -> Handle {
+        Handle::fixed(self)
+    }
+    #[inline]
+    fn push<T: Real>(self, graph: &Graph<T>, x: &[Var<'_, T>], at: &'static Location<'static>) -> u32 {
+        T::push_fixed(graph, self, x, at)
+    }
+}
+
+impl From<&'static dyn Erased> for Handle {
+    fn from(op: &'static dyn Erased) -> Handle {
+        Handle::fixed(op)
+    }
 }
 
 impl Handle {
@@ -349,8 +437,9 @@ impl Handle {
 
     pub(crate) fn keep<E: Erased + 'static>(op: E) -> Handle {
         if size_of::<E>() == 0 && !std::mem::needs_drop::<E>() {
-            // Nothing is leaked: a box of no bytes is no allocation.
-            Handle(Kept::Static(Box::leak(Box::new(op))))
+            Handle::fixed(forever(op))
+        } else if let Some(kept) = Kept::within(&op) {
+            Handle(kept)
         } else {
             Handle(Kept::Shared(Arc::new(op)))
         }
@@ -358,10 +447,7 @@ impl Handle {
 
     #[inline]
     pub(crate) fn op(&self) -> &dyn Erased {
-        match &self.0 {
-            Kept::Static(op) => *op,
-            Kept::Shared(op) => &**op,
-        }
+        self.0.op()
     }
 
     /// The name of the operation.
@@ -407,6 +493,9 @@ pub trait Engine: Sized {
     where
         Self: Real;
     fn push(graph: &Graph<Self>, op: Handle, x: &[Var<'_, Self>], at: &'static Location<'static>) -> u32
+    where
+        Self: Real;
+    fn push_fixed(graph: &Graph<Self>, op: &'static dyn Erased, x: &[Var<'_, Self>], at: &'static Location<'static>) -> u32
     where
         Self: Real;
     fn push_all(graph: &Graph<Self>, op: Handle, x: &[Var<'_, Self>], at: &'static Location<'static>) -> u32
@@ -485,6 +574,9 @@ macro_rules! engine {
                 <$t>::typed(op.op()).forward_all(x).map_err(|error| error.met_by(op.name(), shapes(), Some(at)))
             }
             fn push(graph: &Graph<$t>, op: Handle, x: &[Var<'_, $t>], at: &'static Location<'static>) -> u32 {
+                graph.record(op, x, at)
+            }
+            fn push_fixed(graph: &Graph<$t>, op: &'static dyn Erased, x: &[Var<'_, $t>], at: &'static Location<'static>) -> u32 {
                 graph.record(op, x, at)
             }
             fn push_all(graph: &Graph<$t>, op: Handle, x: &[Var<'_, $t>], at: &'static Location<'static>) -> u32 {

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use super::{Algebra, Entry, Handle, MAX_ONES, Mistake, Op, Sink, each, sample};
+use super::{Algebra, Entry, Erased, Handle, MAX_ONES, Mistake, Op, Sink, each, erased::parameterless, sample};
 use crate::{
     elementary::{Derivation, Elementary, Function, Operand, Side, derivation, sides, table},
     error::Error,
@@ -165,13 +165,8 @@ macro_rules! operations {
         value: $value:tt, d: $d:tt, kinks: [$($kink:expr),*], on: [$($on:expr),+]; )*) => {
         /// Makes the operations. None of these functions is generic or inlined, so that all kernels are compiled here and only here.
         mod make {
-            use super::{Handle, Pointwise, table};
-            $(
-                #[inline(never)]
-                pub(super) fn $name($($($p: $t),+)?) -> Handle {
-                    Handle::new(Pointwise(table::$Name { $($($p),+)? }))
-                }
-            )*
+            use super::{Erased, Handle, Pointwise, parameterless, table};
+            $( operations!(@make $Name $name ($($($p: $t),+)?)); )*
         }
 
         /// The functions of the table of derivatives, for rules: each method does what the one of [`Var`] of that name does.
@@ -182,7 +177,7 @@ macro_rules! operations {
                 #[must_use]
                 #[track_caller]
                 fn $name(&self $(, $x: &Self)* $($(, $p: $t)+)?) -> Self {
-                    Self::call(make::$name($($($p),+)?), &[self $(, $x)*])
+                    Self::call(make::$name($($($p),+)?).into(), &[self $(, $x)*])
                 }
             )*
         }
@@ -196,7 +191,7 @@ macro_rules! operations {
             $(
                 #[track_caller]
                 fn $name(self $(, $x: Self)* $($(, $p: $t)+)?) -> Self {
-                    self.graph().call(make::$name($($($p),+)?), &[self $(, $x)*])
+                    self.graph().applied(make::$name($($($p),+)?), &[self $(, $x)*])
                 }
             )*
         }
@@ -215,7 +210,7 @@ macro_rules! operations {
                 #[doc = "When the shapes do not broadcast, or memory ends."]
                 #[track_caller]
                 pub fn $name(&self $(, $x: &Self)* $($(, $p: $t)+)?) -> Result<Self, Error> {
-                    make::$name($($($p),+)?).call(&[self $(, $x)*])
+                    Handle::from(make::$name($($($p),+)?)).call(&[self $(, $x)*])
                 }
             )*
         }
@@ -227,8 +222,20 @@ macro_rules! operations {
             doc: &[$($doc),*],
             samples: operations!(@samples $name ($x0 $(, $x)*) ($($($sample),+)?) $($on),+),
             errors: operations!(@errors $name ($x0 $(, $x)*) ($($($sample),+)?)),
-            handle: Some(|| make::$name($($($sample),+)?)),
+            handle: Some(|| make::$name($($($sample),+)?).into()),
         } ),* ];
+    };
+    (@make $Name:ident $name:ident ()) => {
+        #[inline(never)]
+        pub(super) fn $name() -> &'static dyn Erased {
+            parameterless(Pointwise(table::$Name {}))
+        }
+    };
+    (@make $Name:ident $name:ident ($($p:ident: $t:ty),+)) => {
+        #[inline(never)]
+        pub(super) fn $name($($p: $t),+) -> Handle {
+            Handle::new(Pointwise(table::$Name { $($p),+ }))
+        }
     };
     (@method op $($rest:tt)*) => {};
     (@method fun $(#[doc = $doc:literal])* $name:ident($x0:ident $(, $x:ident)* $(; $($p:ident: $t:ty = $sample:expr),+)?) [$($on:expr),+]) => {

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind},
     indices::Indices,
     real::Real,
-    shape::{MAX_RANK, Shape},
+    shape::{AxisList, MAX_RANK, Shape},
     tensor::Tensor,
 };
 
@@ -161,11 +161,24 @@ impl Place {
         }
     }
 
+    /// The shape of what is taken, and where it stands, if that is a slice without gaps.
+    fn span(&self, full: &Shape) -> Result<Option<(Shape, Span)>, Error> {
+        let &Place::Slice { axis, start, end, step: 1 } = self else { return Ok(None) };
+        let axis = full.axis(axis)?;
+        let (first, n) = Place::bounds(start, end, full[axis])?;
+        let (rows, of, inner) = full.around(axis);
+        let span = Span { rows, before: first * inner, n: n * inner, of: of * inner };
+        Ok(Some((full.with(axis, n)?, span)))
+    }
+
     /// The shape of what is taken from a tensor of shape `full`.
     ///
     /// # Errors
     /// When the place is not inside the shape.
     pub fn shape(&self, full: &Shape) -> Result<Shape, Error> {
+        if let Some((shape, _)) = self.span(full)? {
+            return Ok(shape);
+        }
         match self {
             Place::Slice { .. } | Place::Diagonal { .. } | Place::Windows { .. } => Ok(self.view(full)?.0),
             Place::Select { axis, indices } => {
@@ -192,7 +205,8 @@ impl Place {
     /// The shape of what is taken and where its elements stand, for places that are even steps along axes.
     fn view(&self, full: &Shape) -> Result<(Shape, Walk), Error> {
         let own = full.strides();
-        let (mut lengths, mut strides): (Vec<usize>, Vec<isize>) = full.iter().zip(own).map(|(&n, s)| (n, s.cast_signed())).unzip();
+        let mut lengths: AxisList<usize> = full.iter().copied().collect();
+        let mut strides: AxisList = own[..full.rank()].iter().map(|s| s.cast_signed()).collect();
         let mut offset = 0;
         match self {
             &Place::Slice { axis, start, end, step } => {
@@ -237,8 +251,8 @@ impl Place {
                 }
                 let first = inside.iter().map(|(axis, ..)| *axis).min().unwrap_or(0);
                 let at = if *inside_first { first } else { lengths.len() };
-                lengths.splice(at..at, inside.iter().map(|(_, size, _)| *size));
-                strides.splice(at..at, inside.iter().map(|(.., stride)| *stride));
+                lengths.insert_many(at, inside.iter().map(|(_, size, _)| *size));
+                strides.insert_many(at, inside.iter().map(|(.., stride)| *stride));
             }
             Place::Select { .. } | Place::Gather { .. } | Place::Flat { .. } => {}
         }
@@ -284,6 +298,15 @@ impl Place {
     /// The elements at this place.
     pub(crate) fn take<T: Real>(&self, x: &Tensor<T>) -> Result<Tensor<T>, Error> {
         let from = x.as_slice();
+        if let Some((shape, span)) = self.span(x.shape())?
+            && shape.len() <= FEW
+        {
+            let mut taken = overwritten(shape.len())?;
+            for row in 0..if shape.is_empty() { 0 } else { span.rows } {
+                taken[row * span.n..][..span.n].copy_from_slice(&from[span.in_row(row)]);
+            }
+            return Ok(Tensor::made(&shape, taken));
+        }
         if let Place::Slice { .. } | Place::Diagonal { .. } | Place::Windows { .. } = self {
             let (shape, walk) = self.view(x.shape())?;
             return walk.gather(from, shape);
@@ -322,12 +345,56 @@ impl Place {
     }
 
     fn add_part<T: Real>(&self, d: &[T], to: &mut [T], full: &Shape) -> Result<(), Error> {
+        if let Some((shape, span)) = self.span(full)?
+            && shape.len() <= FEW
+        {
+            dispatch(AddSpan { span, d, to });
+            return Ok(());
+        }
         if let Place::Slice { .. } | Place::Diagonal { .. } | Place::Windows { .. } = self {
             let walk = self.view(full)?.1;
             dispatch(AddRuns { walk: &walk, d, to });
             return Ok(());
         }
         self.pieces(full, |from, at, n| add_run(&mut to[at..at + n], &d[from..from + n], |v| v))
+    }
+}
+
+/// Slices of at most so many elements go the shorter way.
+const FEW: usize = 1024;
+
+/// A slice without gaps: in each of so many rows `n` elements, behind so many others, of so many in all.
+struct Span {
+    rows: usize,
+    before: usize,
+    n: usize,
+    of: usize,
+}
+
+impl Span {
+    /// Where the elements of a row stand.
+    #[inline(always)]
+    fn in_row(&self, row: usize) -> std::ops::Range<usize> {
+        let start = row * self.of + self.before;
+        start..start + self.n
+    }
+}
+
+/// Adds the elements of a slice to where they stand.
+struct AddSpan<'a, T> {
+    span: Span,
+    d: &'a [T],
+    to: &'a mut [T],
+}
+
+impl<T: Real> Kernel for AddSpan<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let AddSpan { span, d, to } = self;
+        for row in 0..span.rows {
+            add_run(&mut to[span.in_row(row)], &d[row * span.n..][..span.n], |v| v);
+        }
     }
 }
 

@@ -294,25 +294,32 @@ fn reach(rows: usize, columns: usize, (row, column): Strides) -> usize {
 
 /// A product that is too small for the others.
 struct Tiny<'a, T> {
-    pair: &'a Pair,
+    pair: Pair,
     a: &'a [T],
     b: &'a [T],
     c: &'a mut [T],
     accumulate: bool,
 }
 
+impl<'a, T> Tiny<'a, T> {
+    fn new(pair: &Pair, a: &'a [T], b: &'a [T], c: &'a mut [T], accumulate: bool) -> Self {
+        let &Pair { size: (m, k, n), a: (a_row, a_column), b: (b_row, _) } = pair;
+        if n == 1 && a_row == 1 && m > 1 {
+            // A transposed matrix and a vector: the vector, as a row, times the matrix as it stands.
+            let pair = Pair { size: (1, k, m), a: (0, b_row), b: (a_column, 1) };
+            return Tiny { pair, a: b, b: a, c, accumulate };
+        }
+        Tiny { pair: *pair, a, b, c, accumulate }
+    }
+}
+
 impl<T: Real> Kernel for Tiny<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Tiny { pair: &Pair { size: (m, k, n), a: (a_row, a_column), b: (b_row, b_column) }, a, b, c, accumulate } = self;
+        let Tiny { pair: Pair { size: (_, k, n), a: (a_row, a_column), b: (b_row, b_column) }, a, b, c, accumulate } = self;
         if !accumulate {
             c.fill(T::ZERO);
-        }
-        if n == 1 && a_row == 1 && m > 1 {
-            // A transposed matrix and a vector: the vector, as a row, times the matrix as it stands.
-            let pair = &Pair { size: (1, k, m), a: (0, b_row), b: (a_column, 1) };
-            return Tiny { pair, a: b, b: a, c, accumulate: true }.run::<FMA>();
         }
         for (i, c) in c.chunks_exact_mut(n).enumerate() {
             let a = &a[i * a_row..];
@@ -474,7 +481,7 @@ macro_rules! gemm {
                 let c = &mut c[..m * n];
                 let size = (m, k, n);
                 let parallelism = match way {
-                    Way::Tiny => return dispatch(Tiny { pair, a, b, c, accumulate }),
+                    Way::Tiny => return dispatch(Tiny::new(pair, a, b, c, accumulate)),
                     Way::Tiles(way) => match gemm::multiply(way, Operands { size, a, a_at, b, b_at, c, accumulate }) {
                         Ok(()) => return,
                         Err(_) => gemm_common::Parallelism::None, // never: the scratch is small

@@ -5,6 +5,7 @@ use std::{array::from_fn, hint::black_box};
 use super::{
     Buffer,
     dispatch::{Kernel, complete, dispatch},
+    lanes::{Transposes, Vectorised, vectorised},
     overwritten,
     reduce::{Summing, Sums},
     threads,
@@ -20,7 +21,7 @@ use crate::{
 
 /// Operands are brought together in blocks of this many elements, which stay in the innermost cache.
 const BLOCK: usize = 1024;
-/// Elements are computed in steps of so many, the last one padded. Without optimisation there are no vectors to fill.
+/// Elements are computed in steps of so many; fewer than that are padded. Without optimisation there are no vectors to fill.
 const STEP: usize = if cfg!(debug_assertions) { 4 } else { 16 };
 
 /// An operand, block by block, in the order of the result.
@@ -186,23 +187,23 @@ impl<T: Real, const N: usize, const D: usize, const L: usize> Sources<'_, T, N, 
 }
 
 impl<T: Real, const N: usize, const D: usize, const L: usize> Group<'_, T, N, D, L> {
-    /// Computes all elements, into each of `out` that is not empty, as what nobody needs is. The steps leave out those that are no whole one.
+    /// Computes all elements, into each of `out` that is not empty, as what nobody needs is. The steps leave out those behind the last whole one.
     fn compute<const Q: usize>(&self, rule: &Rule<'_, T, N, D, L, Q>, out: &mut [&mut [T]; Q]) {
         let n = self.x[0].len();
-        let (whole, rest) = (n - n % STEP, n % STEP);
-        if whole > 0 {
+        if n >= STEP {
             (rule.steps)(self, out);
-        }
-        if rest > 0 {
-            let (x, dx, others) = (padded(&self.x, whole), padded(&self.dx, whole), padded(&self.rest, whole));
-            let mut results = [[T::ZERO; STEP]; Q];
-            let padded = Group { x: slices(&x), dx: slices(&dx), rest: slices(&others) };
-            (rule.steps)(&padded, &mut results.each_mut().map(|result| &mut result[..]));
-            for (out, result) in out.iter_mut().zip(&results) {
-                if let Some(out) = out.get_mut(whole..) {
-                    copy(out, result);
-                }
+            if !n.is_multiple_of(STEP) {
+                // The last step computes some elements a second time.
+                let last = Group { x: from(&self.x, n - STEP), dx: from(&self.dx, n - STEP), rest: from(&self.rest, n - STEP) };
+                (rule.steps)(&last, &mut out.each_mut().map(|out| out.get_mut(n - STEP..).unwrap_or_default()));
             }
+        } else if n > 0 {
+            let (mut x, mut dx, mut rest) = ([[T::ZERO; STEP]; N], [[T::ZERO; STEP]; D], [[T::ZERO; STEP]; L]);
+            vectorised(Padding { few: [&self.x, &self.dx, &self.rest], step: [&mut x, &mut dx, &mut rest] });
+            let mut results = [[T::ZERO; STEP]; Q];
+            let padded = Group { x: slices(&x), dx: slices(&dx), rest: slices(&rest) };
+            (rule.steps)(&padded, &mut results.each_mut().map(|result| &mut result[..]));
+            vectorised(Cutting { step: &results, few: out });
         }
         if !rule.is_whole && dispatch(HasNan(out)) {
             self.compute_again(rule, out);
@@ -240,20 +241,63 @@ impl<T: Real, const N: usize> Kernel for HasNan<'_, '_, T, N> {
     }
 }
 
-/// Copies fewer elements than a step has: a call would cost more.
-fn copy<T: Real>(to: &mut [T], from: &[T]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
+/// Each slice from `at` on.
+fn from<'b, T, const N: usize>(slices: &[&'b [T]; N], at: usize) -> [&'b [T]; N] {
+    slices.map(|slice| &slice[at..])
+}
+
+/// Fewer elements than a step has, and zeros after them. They are written as whole vectors, as which they are read next: what was written in
+/// pieces would be waited for.
+struct Padding<'a, 'b, T> {
+    few: [&'a [&'b [T]]; 3],
+    step: [&'a mut [[T; STEP]]; 3],
+}
+
+impl<T: Real> Vectorised for Padding<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Transposes>(self, simd: S) {
+        for (few, step) in self.few.into_iter().zip(self.step) {
+            for (few, step) in few.iter().zip(step) {
+                let mut done = 0;
+                for vector in T::vectors_mut::<S>(step) {
+                    let end = few.len().min(done + T::lanes::<S>());
+                    *vector = T::load(simd, &few[done.min(end)..end]);
+                    done += T::lanes::<S>();
+                }
+                // A step may be shorter than a vector.
+                if let Some(rest) = few.get(done..) {
+                    step[done..few.len()].copy_from_slice(rest);
+                }
+            }
+        }
     }
 }
 
-/// The elements from `at` on, fewer than a step, and others after them.
-fn padded<T: Real, const N: usize>(slices: &[&[T]; N], at: usize) -> [[T; STEP]; N] {
-    let mut all = [[T::ONE; STEP]; N];
-    for (array, slice) in all.iter_mut().zip(slices) {
-        copy(array, &slice[at..]);
+/// The reverse: the first elements of a step, as many as there is room for.
+struct Cutting<'a, 'o, T, const Q: usize> {
+    step: &'a [[T; STEP]; Q],
+    few: &'a mut [&'o mut [T]; Q],
+}
+
+impl<T: Real, const Q: usize> Vectorised for Cutting<'_, '_, T, Q> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Transposes>(self, simd: S) {
+        for (step, few) in self.step.iter().zip(self.few) {
+            let mut done = 0;
+            for vector in T::vectors::<S>(step) {
+                let end = few.len().min(done + T::lanes::<S>());
+                T::store(simd, &mut few[done.min(end)..end], *vector);
+                done += T::lanes::<S>();
+            }
+            // A step may be shorter than a vector.
+            let n = few.len();
+            if let Some(rest) = few.get_mut(done..) {
+                rest.copy_from_slice(&step[done..n]);
+            }
+        }
     }
-    all
 }
 
 fn slices<T, const N: usize>(arrays: &[[T; STEP]; N]) -> [&[T]; N] {
