@@ -309,3 +309,48 @@ fn what_is_finite() {
         }
     }
 }
+
+#[test]
+fn an_element_does_not_depend_on_the_length_of_its_array() {
+    fn check<T: autograd::Real>(n: usize) {
+        // NaN, infinities and zeros among them, which are computed once more.
+        let number = |i: usize, shift: usize| match (i * 7 + shift) % 23 {
+            k @ 0..11 => POINTS[k],
+            k => (k as f64 - 17.0) * 0.37 + i as f64 * 1e-3,
+        };
+        let array = |shift: usize, n: usize| Tensor::new((0..n).map(|i| T::of(number(i, shift))).collect::<Vec<_>>(), [n]).unwrap();
+        let run = |n: usize| {
+            let g = Graph::<T>::new();
+            let (x, a) = (g.dual(array(0, n), array(5, n)), g.dual(array(3, n), array(9, n)));
+            let y = x.sigmoid() * a.tanh() + (x * x).exp() / a - fused!(|x, a| x.gelu() * a.sin())(x, a);
+            let grads = y.backward_with(&array(11, n)).unwrap();
+            let all = [y.value().unwrap(), y.tangent().unwrap().unwrap(), grads.wrt(x).unwrap().clone(), grads.wrt(a).unwrap().clone()];
+            all.map(|t| t.as_slice().iter().map(|v| if v.is_nan() { None } else { Some(v.to_f64().to_bits()) }).collect::<Vec<_>>())
+        };
+        let (whole, part) = (run(1100), run(n));
+        for (whole, part) in whole.iter().zip(&part) {
+            assert_eq!(whole[..n], part[..], "{n}");
+        }
+    }
+    for n in (2..70).chain([127, 1023, 1025, 1039]) {
+        check::<f32>(n);
+        check::<f64>(n);
+    }
+}
+
+#[test]
+fn slices_of_any_length_are_what_stands_there() {
+    for n in 1..40usize {
+        let x = Tensor::new((0..3 * n).map(|i| i as f64).collect::<Vec<_>>(), [3, n]).unwrap();
+        for (start, end) in (0..=n).flat_map(|start| (start..=n).map(move |end| (start, end))) {
+            let g = Graph::new();
+            let leaf = g.variable(&x);
+            let y = leaf.slice(1, start.cast_signed()..end.cast_signed());
+            let expected: Vec<f64> = (0..3).flat_map(|row| (row * n + start..row * n + end).map(|i| i as f64)).collect();
+            assert_eq!(y.value().unwrap().to_vec(), expected);
+            let inside = |i: usize| (start..end).contains(&(i % n));
+            let expected: Vec<f64> = (0..3 * n).map(|i| if inside(i) { 2.0 * i as f64 } else { 0.0 }).collect();
+            assert_eq!(y.square().sum().backward().unwrap().wrt(leaf).unwrap().to_vec(), expected);
+        }
+    }
+}
