@@ -497,3 +497,27 @@ fn fused_formulas_have_up_to_eight_operands_in_every_mode() {
     }
     check::gradients(|x| fused_formula(x, k), each(&x)).unwrap().assert_ok();
 }
+
+#[test]
+fn tensors_of_eight_axes_move_one_element_at_a_time() {
+    let x = Tensor::new(vec![1.0, 2.0, 3.0], [1, 1, 3, 1, 1, 1, 1, 1]).unwrap();
+    let [still] = functional::jacobian_by(Mode::Forward, |[x]| x.graph().constant(Tensor::scalar(2.0)) + x.sum() * 0.0, [&x]).unwrap();
+    assert_eq!(still.to_vec(), [0.0; 3]);
+    let other = tensor![1.0, 2.0];
+    let [by_x, by_other] = functional::jacobian_by(Mode::Forward, |[_, other]| other.square().sum(), [&x, &other]).unwrap();
+    assert_eq!((by_x.to_vec(), by_other), (vec![0.0; 3], tensor![2.0, 4.0]));
+    assert_eq!(functional::hessian_diagonal(|[x]| x.powi(3).sum(), [&x]).unwrap()[0].to_vec(), [6.0, 12.0, 18.0]);
+}
+
+#[test]
+fn large_jacobians_are_made_in_parts() {
+    // More elements on the path than are computed at once for all columns.
+    let (a, x) = (draw(&[300, 300], 1), draw(&[300], 2));
+    let f = functional::closure(|[x]| x.graph().constant(&a).matmul(x.tanh()).sin());
+    let ([forward], [reverse]) =
+        (functional::jacobian_by(Mode::Forward, f, [&x]).unwrap(), functional::jacobian_by(Mode::Reverse, f, [&x]).unwrap());
+    close(&forward, &reverse, 1e-12);
+    let [[hessian]] = functional::hessian(|[x]| f([x]).square().sum(), [&x]).unwrap();
+    let [diagonal] = functional::hessian_diagonal(|[x]| f([x]).square().sum(), [&x]).unwrap();
+    close(&hessian.diagonal(0, 0, 1).unwrap(), &diagonal, 1e-12);
+}

@@ -182,25 +182,27 @@ pub(super) fn each_column<T: Real>(
     let path = Path::between(g, roots, leaves);
     let mut tape = g.tape.borrow_mut();
     let at_once = at_once(&tape, &path);
-    for (l, leaf) in leaves.iter().enumerate() {
+    let seen = leaves.iter().enumerate().try_for_each(|(l, leaf)| {
         let shape = *tape.node(leaf.id()).value.tensor()?.shape();
-        let mut start = 0;
-        while start < shape.len() {
+        // One that nothing depends on is on no path.
+        let at_once = if shape.rank() < MAX_RANK { at_once } else { 1 };
+        for start in (0..shape.len()).step_by(at_once) {
             let count = at_once.min(shape.len() - start);
             let (seed, directions) = if count == 1 {
                 (unit(shape, start)?, None)
             } else {
-                let mut units = allocate(shape.stacked(count)?.len())?;
+                let shapes = shape.stacked(count)?;
+                let mut units = allocate(shapes.len())?;
                 units[start..].iter_mut().step_by(shape.len() + 1).for_each(|one| *one = T::ONE);
-                (Tensor::of(shape.stacked(count)?, units), Some(count))
+                (Tensor::of(shapes, units), Some(count))
             };
             tape.push(&path, &[(leaf.id(), seed)], directions)?;
             see(&tape, l, start..start + count)?;
-            start += count;
         }
-    }
+        Ok(())
+    });
     tape.rest();
-    Ok(())
+    seen
 }
 
 /// All columns, one forward pass for several elements of the leaves.

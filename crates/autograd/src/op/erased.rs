@@ -170,6 +170,9 @@ impl<T: Real, O: Op<N>, B: Borrow<O>, const N: usize, const FOREIGN: bool> Typed
         Some(Few::from_iter([self.op.borrow().jvp(exactly(x).ok()?, *y.first()?, exactly(dx).ok()?)?]))
     }
     fn jvp_each(&self, x: &[&Tensor<T>], y: &Tensor<T>, dx: &[Option<&Tensor<T>>]) -> Option<Tensor<T>> {
+        if FOREIGN {
+            return None; // its tangents are looked at, one by one
+        }
         self.op.borrow().jvp_each(exactly(x).ok()?, y, exactly(dx).ok()?)
     }
     fn jvp_recorded<'g>(&self, x: &[&Var<'g, T>], y: &[&Var<'g, T>], dx: &[Option<&Var<'g, T>>]) -> Option<Few<Var<'g, T>>> {
