@@ -510,6 +510,25 @@ fn tensors_of_eight_axes_move_one_element_at_a_time() {
 }
 
 #[test]
+fn what_nothing_depends_on_costs_no_passes() {
+    // A stack of directions of the second input alone would take 80 GB.
+    let (x, b) = (tensor![1.0, 2.0, 3.0], Tensor::zeros([100_000]).unwrap());
+    let [by_x, by_b] = functional::hessian_diagonal(|[x, b]| x.powi(3).sum() + b.sum(), [&x, &b]).unwrap();
+    assert_eq!(by_x, tensor![6.0, 12.0, 18.0]);
+    assert!(by_b.as_slice().iter().all(|d| *d == 0.0));
+    assert_eq!(functional::laplacian(|[b]| b.sum(), [&b]).unwrap(), 0.0);
+    let [by_x, by_b] = functional::jacobian_by(Mode::Forward, |[x, _]| x.square(), [&x, &b]).unwrap();
+    assert_eq!((by_x.to_vec(), by_b.shape()[..].to_vec()), (vec![2.0, 0.0, 0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 6.0], vec![3, 100_000]));
+}
+
+#[test]
+fn hooks_are_passed_where_both_modes_cost_the_same() {
+    let x = tensor![1.0, -3.0, 0.25];
+    let [clipped] = functional::jacobian(|[x]| x.square().on_grad(|d| d.clamp(-1.0, 0.5).ok()), [&x]).unwrap();
+    assert_eq!(clipped.diagonal(0, 0, 1).unwrap(), tensor![1.0, -3.0, 0.25]);
+}
+
+#[test]
 fn large_jacobians_are_made_in_parts() {
     // More elements on the path than are computed at once for all columns.
     let (a, x) = (draw(&[300, 300], 1), draw(&[300], 2));

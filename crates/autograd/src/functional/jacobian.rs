@@ -6,11 +6,11 @@ use super::{each, evaluated, leaves, try_map};
 use crate::{
     backward::Gradients,
     error::{Error, ErrorKind},
-    graph::{Graph, Tape},
-    op::Value,
+    graph::{Graph, Kind, Tape},
+    op::{Linearity, Value},
     path::Path,
     real::Real,
-    shape::{MAX_RANK, Shape},
+    shape::Shape,
     tensor::{
         Tensor,
         kernel::{Buffer, allocate, movement},
@@ -22,7 +22,8 @@ use crate::{
 /// mode passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// In the mode that needs fewer passes: one for each element of the inputs, or one for each element of the result.
+    /// In the mode that needs fewer passes: one for each element of the inputs, or one for each element of the result. Where both have as many, the
+    /// latter, unless several of the former are made at once.
     #[default]
     Cheaper,
     /// Row by row, as `jacrev`: one reverse pass for each element of the result.
@@ -137,10 +138,12 @@ pub(super) fn blocks<T: Real>(g: &Graph<T>, roots: &[Var<'_, T>], leaves: &[Var<
     }
     match mode {
         Mode::Forward => by_columns(g, roots, leaves, &mut blocks)?,
-        Mode::Cheaper if columns <= rows => match by_columns(g, roots, leaves, &mut blocks) {
-            Err(error) if matches!(error.kind(), ErrorKind::FirstOrderOnly { .. }) => by_rows(g, roots, leaves, &mut blocks)?,
-            other => other?,
-        },
+        Mode::Cheaper if columns < rows || (1 < columns && columns == rows && goes_at_once(g, roots, leaves)) => {
+            match by_columns(g, roots, leaves, &mut blocks) {
+                Err(error) if matches!(error.kind(), ErrorKind::FirstOrderOnly { .. }) => by_rows(g, roots, leaves, &mut blocks)?,
+                other => other?,
+            }
+        }
         Mode::Reverse | Mode::Cheaper => by_rows(g, roots, leaves, &mut blocks)?,
     }
     Ok(blocks.into_iter().map(|(shape, elements)| Tensor::of(shape, elements)).collect())
@@ -158,21 +161,34 @@ fn unit<T: Real>(shape: Shape, at: usize) -> Result<Tensor<T>, Error> {
 /// So many elements, in all the tangents of a path, are computed at once, if one direction has fewer: they stay in the cache.
 const AT_ONCE: usize = 1 << 16;
 
-/// Along how many directions tangents are pushed over a path at once: one, where a stack of them would have too many axes, and where values
-/// are computed again, for the sake of memory.
+/// Along how many directions tangents are pushed over a path at once: one, where a stack of them would be no tensor, and where values are
+/// computed again, for the sake of memory.
 fn at_once<T: Real>(tape: &Tape<T>, path: &Path) -> usize {
     let mut elements = 1;
-    for (_, id) in path.ascending() {
+    // All outputs of an operation have tangents, also those that lead nowhere.
+    for id in path.ascending().flat_map(|(_, id)| id..id + tape.outputs_of(id)) {
         match &tape.node(id).value {
-            Value::Tensor(y) if y.rank() < MAX_RANK => elements += y.len(),
+            Value::Tensor(y) if y.shape().stacked(AT_ONCE).is_ok() => elements += y.len(),
             _ => return 1,
         }
     }
     (AT_ONCE / elements).max(1)
 }
 
+/// Whether several directions are pushed in one pass, each operation by a rule of its own, and no hook waits for a pass in reverse.
+fn goes_at_once<T: Real>(g: &Graph<T>, roots: &[Var<'_, T>], leaves: &[Var<'_, T>]) -> bool {
+    let path = Path::between(g, roots, leaves);
+    let tape = g.tape.borrow();
+    let has_rule = |id: u32| match &tape.node(id).kind {
+        Kind::Op(handle) => handle.derivation().is_some() || handle.op().linearity() != Linearity::Nonlinear,
+        _ => true,
+    };
+    tape.hooks.is_empty() && at_once(&tape, &path) > 1 && path.ascending().all(|(_, id)| has_rule(id))
+}
+
 /// Moves each element of the leaves alone, several at once. After each pass over the graph `see` is given the tape, which leaf moved, and which
-/// of its elements; the tangents have one more axis in front, for these elements, if there are several.
+/// of its elements; the tangents have one more axis in front, for these elements, if there are several. Of a leaf on which nothing depends, all
+/// move in one pass, in which nothing has a tangent.
 pub(super) fn each_column<T: Real>(
     g: &Graph<T>,
     roots: &[Var<'_, T>],
@@ -184,8 +200,11 @@ pub(super) fn each_column<T: Real>(
     let at_once = at_once(&tape, &path);
     let seen = leaves.iter().enumerate().try_for_each(|(l, leaf)| {
         let shape = *tape.node(leaf.id()).value.tensor()?.shape();
-        // One that nothing depends on is on no path.
-        let at_once = if shape.rank() < MAX_RANK { at_once } else { 1 };
+        if path.place(leaf.id()).is_none() && !shape.is_empty() {
+            // Nothing depends on it.
+            tape.push(&path, &[], None)?;
+            return see(&tape, l, 0..shape.len());
+        }
         for start in (0..shape.len()).step_by(at_once) {
             let count = at_once.min(shape.len() - start);
             let (seed, directions) = if count == 1 {

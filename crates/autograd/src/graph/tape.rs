@@ -367,7 +367,7 @@ impl<T: Real> Tape<T> {
     }
 
     /// A node that is made where it will stand, the handle taken from where it came: what is copied by way of another place is read there in wider
-    /// pieces than it was just written in, and waited for.
+    /// pieces than it was just written in, and waited for. A closure that owned the handle would be copied, too, so that it borrows it.
     #[inline(always)]
     fn push_made(
         &mut self,

@@ -225,7 +225,7 @@ impl<T: Real, O: Variadic, const FOREIGN: bool> Typed<T> for Any<O, FOREIGN> {
         }
     }
     fn jvp_each(&self, x: &[&Tensor<T>], y: &Tensor<T>, dx: &[Option<&Tensor<T>>]) -> Option<Tensor<T>> {
-        self.0.jvp_each(x, y, dx)
+        if FOREIGN { None } else { self.0.jvp_each(x, y, dx) }
     }
 }
 

@@ -76,10 +76,11 @@ impl Variadic for Put {
     }
     fn jvp_each<T: Real>(&self, _x: &[&Tensor<T>], y: &Tensor<T>, dx: &[Option<&Tensor<T>>]) -> Option<Tensor<T>> {
         let shape = y.shape().stacked(each::count(dx.iter().flatten().next()?)?).ok()?;
+        let places = self.places.iter().map(Place::behind).collect::<Option<Vec<Place>>>()?;
         let mut whole = allocate(shape.len()).ok()?;
-        for (place, part) in self.places.iter().zip(dx) {
+        for (place, part) in places.iter().zip(dx) {
             if let Some(part) = part {
-                place.behind()?.add_to(part.as_slice(), &mut whole, &shape).ok()?;
+                place.add_to(part.as_slice(), &mut whole, &shape).ok()?;
             }
         }
         Some(Tensor::of(shape, whole))

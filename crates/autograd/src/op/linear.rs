@@ -123,10 +123,11 @@ impl Op<2> for MatMul {
         if self.to.is_some() {
             return None;
         }
-        let through_a = da.map(|da| self.each(true, da, b, y.shape()).ok_or(()));
-        let through_b = db.map(|db| self.each(false, db, a, y.shape()).ok_or(()));
-        let parts = through_a.into_iter().chain(through_b).collect::<Result<Vec<_>, ()>>().ok()?;
-        parts.into_iter().map(Some).reduce(|a, b| a?.add(&b?).ok())?
+        let through = |is_left, stack: Option<&_>, other| stack.map(|stack| self.each(is_left, stack, other, y.shape()));
+        match (through(true, da, b), through(false, db, a)) {
+            (Some(by_a), Some(by_b)) => by_a?.add(&by_b?).ok(),
+            (by_a, by_b) => by_a.or(by_b)?,
+        }
     }
 }
 

@@ -138,7 +138,7 @@ impl Window {
 impl Place {
     /// The same place in each tensor of a stack of them, if it is one.
     pub(crate) fn behind(&self) -> Option<Place> {
-        let next = |axis: isize| if axis < 0 { axis } else { axis.saturating_add(1) };
+        let next = |axis: isize| if axis < 0 { axis } else { axis + 1 };
         Some(match self {
             &Place::Slice { axis, start, end, step } => Place::Slice { axis: next(axis), start, end, step },
             &Place::Diagonal { offset, a, b } => Place::Diagonal { offset, a: next(a), b: next(b) },
