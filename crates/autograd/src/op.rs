@@ -164,6 +164,12 @@ pub trait Op<const N: usize>: Debug + Send + Sync + 'static {
     #[doc(hidden)]
     fn prepare<T: Real>(&self, _x: [&Tensor<T>; N]) {}
 
+    /// Whether each element of the value depends on one element of each input alone.
+    #[doc(hidden)]
+    fn is_pointwise(&self) -> bool {
+        false
+    }
+
     /// Whether `vjp` takes an incoming gradient that still has to be stretched to the shape of the value.
     #[doc(hidden)]
     fn takes_stretched(&self) -> bool {

@@ -180,7 +180,7 @@ fn goes_at_once<T: Real>(g: &Graph<T>, roots: &[Var<'_, T>], leaves: &[Var<'_, T
     let path = Path::between(g, roots, leaves);
     let tape = g.tape.borrow();
     let has_rule = |id: u32| match &tape.node(id).kind {
-        Kind::Op(handle) => handle.derivation().is_some() || handle.op().linearity() != Linearity::Nonlinear,
+        Kind::Op(handle) => handle.op().is_pointwise() || handle.op().linearity() != Linearity::Nonlinear,
         _ => true,
     };
     tape.hooks.is_empty() && at_once(&tape, &path) > 1 && path.ascending().all(|(_, id)| has_rule(id))

@@ -94,6 +94,10 @@ pub(crate) trait Erased: Typed<f32> + Typed<f64> + Debug + Send + Sync {
     fn is_foreign(&self) -> bool {
         false
     }
+    /// Whether it is known to be pointwise.
+    fn is_pointwise(&self) -> bool {
+        false
+    }
     /// Whether `vjp` takes an incoming gradient that still has to be stretched to the shape of the value.
     fn takes_stretched(&self) -> bool {
         false
@@ -200,6 +204,9 @@ impl<O: Op<N>, B: Borrow<O> + Debug + Send + Sync, const N: usize, const FOREIGN
     }
     fn is_foreign(&self) -> bool {
         FOREIGN
+    }
+    fn is_pointwise(&self) -> bool {
+        !FOREIGN && self.op.borrow().is_pointwise()
     }
     fn takes_stretched(&self) -> bool {
         !FOREIGN && self.op.borrow().takes_stretched()

@@ -40,6 +40,10 @@ impl<F: Function<N>, const N: usize> Op<N> for Pointwise<F> {
         Some(derivation(&self.0))
     }
 
+    fn is_pointwise(&self) -> bool {
+        true
+    }
+
     fn takes_stretched(&self) -> bool {
         true
     }
